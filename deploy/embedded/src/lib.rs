@@ -1,0 +1,4 @@
+//! The cloud on one machine, over its real wire protocols.
+
+pub mod faults;
+pub mod listener;
