@@ -1,7 +1,7 @@
 //! What every listener of the embedded cloud does alike: accept, strike with the faults in force,
 //! hand the rest to the service.
 
-use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
@@ -9,16 +9,21 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::{Service as _, ServiceExt as _};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 use crate::faults::{Fault, Faults, Kind, Service};
+
+/// How long requests on their way may go on after the stop. A long poll would hold it for 20 s.
+const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// Closes the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is closed by an ordered fault")]
 struct Closed;
 
-/// Serves `router` until `stop`. Faults that look the same on every protocol (refuse, slow, hang,
+/// Serves `router` until `stop`, then returns when the requests on their way are done or their
+/// half second of grace is over. Faults that look the same on every protocol (refuse, slow, hang,
 /// lost reply, error) strike here; any other is put into the request's extensions as [`Fault`].
 pub async fn serve(
     listener: TcpListener,
@@ -27,15 +32,16 @@ pub async fn serve(
     router: axum::Router,
     stop: CancellationToken,
 ) {
+    let connections = TaskTracker::new();
     loop {
         let stream = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 // Out of file descriptors: the next accept may go better.
                 Err(error) => {
                     tracing::warn!(?service, %error, "accept failed");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
@@ -43,9 +49,14 @@ pub async fn serve(
         // Small answers must not wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let (faults, router, stop) = (faults.clone(), router.clone(), stop.clone());
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
-                strike(request.map(Body::new), service, faults.clone(), router.clone())
+                strike(
+                    request.map(Body::new),
+                    service,
+                    faults.clone(),
+                    router.clone(),
+                )
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -55,11 +66,13 @@ pub async fn serve(
                 _ = &mut connection => {}
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
+                    let _ = tokio::time::timeout(STOP_GRACE, connection).await;
                 }
             }
         });
     }
+    connections.close();
+    connections.wait().await;
 }
 
 async fn strike(
@@ -97,13 +110,7 @@ async fn strike(
     }
 }
 
-async fn call(mut router: axum::Router, request: Request<Body>) -> Response<Body> {
-    let ready: Result<_, Infallible> = router.ready().await;
-    match ready {
-        Ok(router) => match router.call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        },
-        Err(never) => match never {},
-    }
+async fn call(router: axum::Router, request: Request<Body>) -> Response<Body> {
+    let Ok(response) = router.oneshot(request).await;
+    response
 }
