@@ -1,0 +1,94 @@
+//! Every failure that an assignment can end in: its code, its words for people, and whether an
+//! operator must be told.
+
+use std::fmt;
+
+use crate::assignment::FailureNote;
+
+/// Why an assignment has no picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No credentials, or no live model.
+    Configuration,
+    /// The bucket refuses us, or an upload failed in a way that nobody foresaw.
+    UploadFailed,
+    /// The bucket is missing, or did not answer through all tries.
+    StorageUnavailable,
+    /// The model's filter refused the prompt or the picture.
+    Declined,
+    /// Still pending at `give_up_at`.
+    TooBusy,
+    /// The queue gave the job up.
+    DeadLetter,
+    /// Anything else, after all attempts.
+    Unforeseen,
+}
+
+impl Failure {
+    /// All of them, for documentation and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Configuration,
+        Self::UploadFailed,
+        Self::StorageUnavailable,
+        Self::Declined,
+        Self::TooBusy,
+        Self::DeadLetter,
+        Self::Unforeseen,
+    ];
+
+    /// The word for programs: in the document, in metrics and in logs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::UploadFailed => "upload_failed",
+            Self::StorageUnavailable => "storage_unavailable",
+            Self::Declined => "declined",
+            Self::TooBusy => "too_busy",
+            Self::DeadLetter => "dead_letter",
+            Self::Unforeseen => "unforeseen",
+        }
+    }
+
+    /// What a teacher reads, without the correlation id.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Configuration => "Configuration error",
+            Self::UploadFailed => "Upload failed",
+            Self::StorageUnavailable => "Storage unavailable",
+            Self::Declined => {
+                "This prompt was declined by the picture service. Please change the wording."
+            }
+            Self::TooBusy => "The picture service is too busy. Please try again later.",
+            Self::DeadLetter | Self::Unforeseen => "Something went wrong",
+        }
+    }
+
+    /// Whether an operator has to look.
+    pub const fn alerts(self) -> bool {
+        match self {
+            Self::Declined | Self::TooBusy => false,
+            Self::Configuration
+            | Self::UploadFailed
+            | Self::StorageUnavailable
+            | Self::DeadLetter
+            | Self::Unforeseen => true,
+        }
+    }
+
+    /// What the document says; the message ends with the correlation id.
+    pub fn note(self, correlation_id: &str) -> FailureNote {
+        let words = self.words();
+        let stop = if words.ends_with('.') { "" } else { "." };
+        FailureNote {
+            code: self.code().to_owned(),
+            message: format!("{words}{stop} Reference: {correlation_id}"),
+            correlation_id: correlation_id.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
