@@ -1,0 +1,47 @@
+//! `encode IN.png OUT.webp [METHOD]`: optimizes one picture, for the comparison in `benches/compare`
+//! and for looking at it. With `--repeat N`, prints the processor time of each of N runs in ms.
+
+use std::time::Duration;
+
+use atelier_optimize::{Provenance, Settings, avif, optimize};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let repeat = match arguments.iter().position(|argument| argument == "--repeat") {
+        Some(at) => arguments.drain(at..).nth(1).ok_or("--repeat N")?.parse()?,
+        None => 1,
+    };
+    let [input, output, method @ ..] = arguments.as_slice() else {
+        return Err("usage: encode IN.png OUT.webp|OUT.avif [METHOD] [--repeat N]".into());
+    };
+    let mut settings = Settings::default();
+    if let Some(method) = method.first() {
+        settings.method = method.parse()?;
+    }
+    let provenance = Provenance {
+        model: "atelier.painter-v1",
+    };
+    let original = std::fs::read(input)?;
+    for _ in 0..repeat {
+        let start = processor_time()?;
+        let bytes = if output.ends_with(".avif") {
+            avif(&original, &settings, &provenance)?
+        } else {
+            optimize(&original, &settings, &provenance)?.bytes
+        };
+        let spent = processor_time()? - start;
+        std::fs::write(output, bytes)?;
+        println!("{:.2}", spent.as_secs_f64() * 1000.0);
+    }
+    Ok(())
+}
+
+/// Processor time that this thread, the only one, was given so far. Linux only.
+fn processor_time() -> std::io::Result<Duration> {
+    // Nanoseconds on a processor are the first field.
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
+    nanoseconds
+        .map(Duration::from_nanos)
+        .ok_or_else(|| std::io::Error::other("schedstat"))
+}

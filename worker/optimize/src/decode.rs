@@ -1,0 +1,119 @@
+//! From a file's bytes to pixels, within a budget of memory.
+
+use std::io::Cursor;
+
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, RgbaImage,
+};
+
+use crate::{Format, OptimizeError, sniff};
+
+/// 8-bit pixels.
+pub(crate) enum Pixels {
+    /// Red, green, blue.
+    Rgb(RgbImage),
+    /// Red, green, blue and alpha, not premultiplied.
+    Rgba(RgbaImage),
+}
+
+impl Pixels {
+    pub(crate) fn width(&self) -> u32 {
+        match self {
+            Self::Rgb(image) => image.width(),
+            Self::Rgba(image) => image.width(),
+        }
+    }
+
+    pub(crate) fn height(&self) -> u32 {
+        match self {
+            Self::Rgb(image) => image.height(),
+            Self::Rgba(image) => image.height(),
+        }
+    }
+}
+
+/// A decoded file.
+pub(crate) struct Decoded {
+    pub(crate) format: Format,
+    pub(crate) pixels: Pixels,
+    /// The ICC profile of these pixels, if the file had one.
+    pub(crate) color_profile: Option<Vec<u8>>,
+}
+
+/// Decodes `bytes`; of an animation, the first picture.
+pub(crate) fn decode(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError> {
+    let (format, _) = sniff(bytes).ok_or(OptimizeError::NotAnImage)?;
+    let decoder = format.decoder().ok_or(OptimizeError::Unsupported(format))?;
+
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), decoder);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(budget);
+    reader.limits(limits);
+    let failed = |error| failure(error, budget);
+    let mut decoder = reader.into_decoder().map_err(failed)?;
+
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(OptimizeError::BadDimensions { width, height });
+    }
+    let needed = memory(format, decoder.color_type(), width, height);
+    if needed > budget {
+        return Err(OptimizeError::OverBudget { needed, budget });
+    }
+
+    let color_profile = decoder
+        .icc_profile()
+        .ok()
+        .flatten()
+        .filter(|profile| is_rgb(profile));
+    let orientation = decoder.orientation().map_err(failed)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    image.apply_orientation(orientation);
+    let pixels = if image.color().has_alpha() {
+        Pixels::Rgba(image.into_rgba8())
+    } else {
+        Pixels::Rgb(image.into_rgb8())
+    };
+    Ok(Decoded {
+        format,
+        pixels,
+        color_profile,
+    })
+}
+
+/// Bytes that decoding takes at its peak: the decoder's own, the decoded picture, and the copy in
+/// 8-bit RGB or RGBA where the picture has other pixels.
+fn memory(format: Format, color: ColorType, width: u32, height: u32) -> u64 {
+    let inside = match format {
+        // A row at a time.
+        Format::Png | Format::Gif => 0,
+        // Progressive files: all coefficients, two bytes each.
+        Format::Jpeg => 2 * u64::from(color.channel_count()),
+        // Lossless files: all pixels as RGBA.
+        Format::Webp => 4,
+    };
+    let copy = match color {
+        ColorType::Rgb8 | ColorType::Rgba8 => 0,
+        _ if color.has_alpha() => 4,
+        _ => 3,
+    };
+    let pixel = inside + u64::from(color.bytes_per_pixel()) + copy;
+    (u64::from(width) * u64::from(height)).saturating_mul(pixel)
+}
+
+/// Whether an ICC profile is for RGB data: the data color space is at offset 16 (ICC.1, 7.2).
+/// Profiles of other spaces do not fit the pixels any more.
+fn is_rgb(profile: &[u8]) -> bool {
+    profile.get(16..20) == Some(b"RGB ")
+}
+
+fn failure(error: ImageError, budget: u64) -> OptimizeError {
+    match error {
+        // The decoders do not say how much more they wanted.
+        ImageError::Limits(_) => OptimizeError::OverBudget {
+            needed: budget.saturating_add(1),
+            budget,
+        },
+        other => OptimizeError::Corrupt(other.to_string()),
+    }
+}
