@@ -251,7 +251,9 @@ impl Assignment {
 
     /// Whether `token` is the fence of its claim.
     pub fn is_held_by(&self, token: &Token) -> bool {
-        self.claim.as_ref().is_some_and(|claim| claim.token == *token)
+        self.claim
+            .as_ref()
+            .is_some_and(|claim| claim.token == *token)
     }
 }
 

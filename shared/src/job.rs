@@ -48,12 +48,24 @@ mod tests {
     #[test]
     fn unknown_fields_are_ignored() {
         let job = Job::from_body(r#"{"assignment_id":"a-1","round":2,"priority":"high"}"#).unwrap();
-        assert_eq!(job, Job { assignment_id: "a-1".to_owned(), round: 2 });
+        assert_eq!(
+            job,
+            Job {
+                assignment_id: "a-1".to_owned(),
+                round: 2
+            }
+        );
     }
 
     #[test]
     fn a_body_that_is_no_job_is_unreadable() {
-        for body in ["", "{}", "[]", r#"{"assignment_id":"../x","round":1}"#, r#"{"assignment_id":"a","round":-1}"#] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"assignment_id":"../x","round":1}"#,
+            r#"{"assignment_id":"a","round":-1}"#,
+        ] {
             assert!(Job::from_body(body).is_err(), "{body}");
         }
     }

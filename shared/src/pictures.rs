@@ -1,1 +1,564 @@
-//! Stub.
+//! The pictures in the bucket (S3): key, metadata, put-if-absent, read, tag, erase.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ServerSideEncryption, Tag, Tagging};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::assignment::{Assignment, ImageMetadata};
+use crate::aws::{Aws, CloudError};
+use crate::config::BucketConfig;
+use crate::telemetry::events::S3Operation;
+
+/// Everything we store is below this.
+pub const PREFIX: &str = "generated_images/";
+
+/// The longest that one operation may take, all its tries included (the portal's property 26).
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long readers and the CDN keep a picture: a year.
+pub const CACHE_CONTROL: &str = "max-age=31536000";
+
+/// Where the picture of an assignment lies. The ending never changes; the Content-Type says what
+/// the bytes are.
+pub fn key(assignment_id: &str) -> String {
+    format!("{PREFIX}{assignment_id}.webp")
+}
+
+/// Where the AVIF beside it lies.
+pub fn avif_key(assignment_id: &str) -> String {
+    format!("{PREFIX}{assignment_id}.avif")
+}
+
+/// Whose picture an operation is about, for its log line.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The assignment.
+    pub assignment_id: &'a str,
+    /// Its teacher.
+    pub teacher_id: Option<&'a str>,
+}
+
+impl<'a> From<&'a Assignment> for Whose<'a> {
+    fn from(assignment: &'a Assignment) -> Self {
+        Self {
+            assignment_id: &assignment.assignment_id,
+            teacher_id: assignment.teacher_id.as_deref(),
+        }
+    }
+}
+
+/// What is written on the object, so that a worker can finish from the object alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// The assignment's id.
+    pub assignment_id: String,
+    /// Its teacher.
+    pub teacher_id: Option<String>,
+    /// When the assignment was posted, RFC 3339.
+    pub created_at: String,
+    /// What the model returned: `png`, …
+    pub original_format: String,
+    /// Whether the bytes are the optimized picture or the original.
+    pub optimized: bool,
+    /// Hash of the prompt that the picture shows.
+    pub prompt_hash: String,
+    /// What optimizing did.
+    pub metadata: ImageMetadata,
+    /// The model that made it.
+    pub model: String,
+    /// What reuse looks for.
+    pub reuse_key: String,
+}
+
+impl Label {
+    /// Whether the object is of this assignment's current prompt: then it is "ours".
+    pub fn is_of(&self, assignment: &Assignment) -> bool {
+        self.assignment_id == assignment.assignment_id && self.prompt_hash == assignment.prompt_hash
+    }
+
+    fn to_metadata(&self) -> HashMap<String, String> {
+        let m = &self.metadata;
+        let mut fields = vec![
+            ("assignment-id", self.assignment_id.clone()),
+            ("created-at", self.created_at.clone()),
+            ("original-format", self.original_format.clone()),
+            ("optimized", self.optimized.to_string()),
+            ("prompt-hash", self.prompt_hash.clone()),
+            ("original-size", m.original_size_bytes.to_string()),
+            ("optimized-size", m.optimized_size_bytes.to_string()),
+            ("format", m.format.clone()),
+            ("dimensions", m.dimensions.clone()),
+            ("model", self.model.clone()),
+            ("reuse-key", self.reuse_key.clone()),
+        ];
+        if let Some(teacher) = &self.teacher_id {
+            fields.push(("teacher-id", percent_encode(teacher)));
+        }
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// `None` if a field is absent or makes no sense: then the object is not ours to adopt.
+    fn from_metadata(fields: &HashMap<String, String>) -> Option<Self> {
+        let text = |name: &str| fields.get(name).cloned();
+        let size = |name: &str| fields.get(name)?.parse::<u64>().ok();
+        Some(Self {
+            assignment_id: text("assignment-id")?,
+            teacher_id: text("teacher-id").map(|teacher| percent_decode(&teacher)),
+            created_at: text("created-at")?,
+            original_format: text("original-format")?,
+            optimized: text("optimized")?.parse().ok()?,
+            prompt_hash: text("prompt-hash")?,
+            metadata: ImageMetadata::new(
+                size("original-size")?,
+                size("optimized-size")?,
+                fields.get("format")?,
+                text("dimensions")?,
+            ),
+            model: text("model")?,
+            reuse_key: text("reuse-key")?,
+        })
+    }
+}
+
+/// What lies under a key.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Names these bytes; what `If-Match` wants.
+    pub etag: String,
+    /// What the bytes are.
+    pub content_type: String,
+    /// What is written on it, if a worker of ours wrote it.
+    pub label: Option<Label>,
+}
+
+/// When a put may happen.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// Only if nothing is there.
+    IfAbsent,
+    /// Only if these bytes are there.
+    IfMatch(String),
+}
+
+/// What became of a put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The picture is stored, as this version (none in a bucket that keeps no versions).
+    Stored(Option<String>),
+    /// The condition did not hold (412).
+    Refused,
+    /// Something else happened to the key at that moment (409); worth another try at once.
+    Conflict,
+}
+
+/// One key in the bucket, as a listing says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// How often an operation is tried and how long it waits between: the waits, in order.
+#[derive(Clone, Debug)]
+pub struct Waits(pub Vec<Duration>);
+
+impl Waits {
+    /// An upload's: once and three retries (the portal's table of errors).
+    pub fn of_upload() -> Self {
+        Self([1, 2, 4].map(Duration::from_secs).into())
+    }
+
+    /// A download's: once more.
+    pub fn of_download() -> Self {
+        Self(vec![Duration::from_millis(250)])
+    }
+}
+
+/// The bucket of the pictures.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    client: aws_sdk_s3::Client,
+    bucket: String,
+    upload_waits: Waits,
+}
+
+impl Pictures {
+    /// The bucket as configured; asks nobody yet.
+    pub fn new(aws: &Aws, config: &BucketConfig) -> Self {
+        Self {
+            client: aws.s3(),
+            bucket: config.name.clone(),
+            upload_waits: Waits::of_upload(),
+        }
+    }
+
+    /// With other waits between the tries of an upload.
+    #[must_use]
+    pub fn with_upload_waits(mut self, waits: Waits) -> Self {
+        self.upload_waits = waits;
+        self
+    }
+
+    /// What lies under `key`, if anything. A bucket that does not exist looks the same as one
+    /// that is empty: HEAD answers both without a body.
+    pub async fn find(&self, key: &str, whose: Whose<'_>) -> Result<Option<Found>, CloudError> {
+        self.tried("head", whose, &self.upload_waits, &mut 0, async || {
+            let answer = self
+                .client
+                .head_object()
+                .bucket(&self.bucket)
+                .key(key)
+                .send()
+                .await;
+            match answer {
+                Ok(head) => Ok(Some(Found {
+                    etag: head.e_tag.unwrap_or_default(),
+                    content_type: head.content_type.unwrap_or_default(),
+                    label: head.metadata.as_ref().and_then(Label::from_metadata),
+                })),
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Stores `bytes` under the key of the label's assignment if `condition` holds. `tries` counts
+    /// the puts, also those of a call that fails in the end.
+    pub async fn put(
+        &self,
+        bytes: Bytes,
+        content_type: &str,
+        label: &Label,
+        permanent: bool,
+        condition: &Condition,
+        tries: &mut u32,
+    ) -> Result<Put, CloudError> {
+        let whose = Whose {
+            assignment_id: &label.assignment_id,
+            teacher_id: label.teacher_id.as_deref(),
+        };
+        self.tried("upload", whose, &self.upload_waits, tries, async || {
+            let put = self
+                .object(&key(&label.assignment_id), &bytes, content_type, permanent)
+                .set_metadata(Some(label.to_metadata()));
+            let answer = match condition {
+                Condition::IfAbsent => put.if_none_match("*"),
+                Condition::IfMatch(etag) => put.if_match(etag),
+            }
+            .send()
+            .await;
+            match answer {
+                Ok(stored) => Ok(Put::Stored(stored.version_id)),
+                Err(error) => match (status(&error), &condition) {
+                    (Some(412), _) => Ok(Put::Refused),
+                    (Some(409), _) => Ok(Put::Conflict),
+                    // What should be replaced is gone.
+                    (Some(404), Condition::IfMatch(_)) if is_no_such_key(&error) => {
+                        Ok(Put::Refused)
+                    }
+                    _ => Err(error.into()),
+                },
+            }
+        })
+        .await
+    }
+
+    /// Stores the AVIF beside a picture, whatever is there.
+    pub async fn put_avif(
+        &self,
+        bytes: Bytes,
+        whose: Whose<'_>,
+        permanent: bool,
+    ) -> Result<(), CloudError> {
+        self.tried("upload", whose, &Waits(Vec::new()), &mut 0, async || {
+            self.object(
+                &avif_key(whose.assignment_id),
+                &bytes,
+                "image/avif",
+                permanent,
+            )
+            .send()
+            .await
+            .map_err(CloudError::from)
+            .map(drop)
+        })
+        .await
+    }
+
+    fn object(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        content_type: &str,
+        permanent: bool,
+    ) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .body(ByteStream::from(bytes.clone()))
+            .content_type(content_type)
+            .cache_control(CACHE_CONTROL)
+            .server_side_encryption(ServerSideEncryption::Aes256)
+            .tagging(format!("{RETENTION}={}", retention(permanent)))
+    }
+
+    /// The bytes under `key`, if anything lies there.
+    pub async fn read(
+        &self,
+        key: &str,
+        whose: Whose<'_>,
+    ) -> Result<Option<(Bytes, Found)>, CloudError> {
+        self.tried(
+            "download",
+            whose,
+            &Waits::of_download(),
+            &mut 0,
+            async || {
+                let answer = self
+                    .client
+                    .get_object()
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .send()
+                    .await;
+                match answer {
+                    Ok(object) => {
+                        let found = Found {
+                            etag: object.e_tag.unwrap_or_default(),
+                            content_type: object.content_type.unwrap_or_default(),
+                            label: object.metadata.as_ref().and_then(Label::from_metadata),
+                        };
+                        let body = object.body.collect().await;
+                        let body = body.map_err(|error| CloudError::Away(format!("{error:?}")))?;
+                        Ok(Some((body.into_bytes(), found)))
+                    }
+                    Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                        Ok(None)
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            },
+        )
+        .await
+    }
+
+    /// Tags the picture of an assignment, so that the lifecycle takes it or not. `false` if there
+    /// is no picture.
+    pub async fn tag(&self, whose: Whose<'_>, permanent: bool) -> Result<bool, CloudError> {
+        let tag = Tag::builder()
+            .key(RETENTION)
+            .value(retention(permanent))
+            .build();
+        let tags = tag.and_then(|tag| Tagging::builder().tag_set(tag).build());
+        let tags = tags.expect("key, value and set are given");
+        self.tried("tag", whose, &Waits(Vec::new()), &mut 0, async || {
+            let answer = self
+                .client
+                .put_object_tagging()
+                .bucket(&self.bucket)
+                .key(key(whose.assignment_id))
+                .tagging(tags.clone())
+                .send()
+                .await;
+            match answer {
+                Ok(_) => Ok(true),
+                Err(error) if is_no_such_key(&error) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Erases one version of an assignment's picture.
+    pub async fn erase_version(&self, whose: Whose<'_>, version: &str) -> Result<(), CloudError> {
+        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, async || {
+            self.delete(&key(whose.assignment_id), Some(version)).await
+        })
+        .await
+    }
+
+    /// Erases every version of an assignment's picture and of the AVIF beside it.
+    pub async fn erase(&self, whose: Whose<'_>) -> Result<(), CloudError> {
+        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, async || {
+            for key in [key(whose.assignment_id), avif_key(whose.assignment_id)] {
+                for version in self.versions(&key).await? {
+                    self.delete(&key, Some(&version)).await?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), CloudError> {
+        self.client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_version_id(version.map(str::to_owned))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The ids of all versions and delete markers under `key`. They are few: an assignment's
+    /// picture is written once a round.
+    pub async fn versions(&self, key: &str) -> Result<Vec<String>, CloudError> {
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .prefix(key)
+            .send()
+            .await?;
+        let objects = answer.versions.unwrap_or_default().into_iter();
+        let markers = answer.delete_markers.unwrap_or_default().into_iter();
+        let ids = objects
+            .map(|it| (it.key, it.version_id))
+            .chain(markers.map(|it| (it.key, it.version_id)));
+        Ok(ids
+            .filter(|(of, _)| of.as_deref() == Some(key))
+            .filter_map(|(_, version)| version)
+            .collect())
+    }
+
+    /// Keys below [`PREFIX`] in their order after `after`, at most 1,000 (S3's limit); empty at
+    /// the end.
+    pub async fn list(&self, after: Option<&str>) -> Result<Vec<Listed>, CloudError> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(PREFIX)
+            .set_start_after(after.map(str::to_owned))
+            .send()
+            .await?;
+        let objects = answer.contents.unwrap_or_default().into_iter();
+        Ok(objects
+            .filter_map(|object| {
+                Some(Listed {
+                    key: object.key?,
+                    size: object.size.unwrap_or_default().unsigned_abs(),
+                })
+            })
+            .collect())
+    }
+
+    /// Whether the bucket is there and lets us in.
+    pub async fn ping(&self) -> Result<(), CloudError> {
+        self.client
+            .head_bucket()
+            .bucket(&self.bucket)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Makes tries of `operation` until one succeeds, fails for good, the waits are used up, or
+    /// [`OPERATION_TIMEOUT`] is over. Logs once, at the end.
+    async fn tried<T>(
+        &self,
+        operation: &'static str,
+        whose: Whose<'_>,
+        waits: &Waits,
+        tries: &mut u32,
+        mut attempt: impl AsyncFnMut() -> Result<T, CloudError>,
+    ) -> Result<T, CloudError> {
+        let start = Instant::now();
+        let end = start + OPERATION_TIMEOUT;
+        let before = *tries;
+        let mut waits = waits.0.iter();
+        let outcome = loop {
+            *tries += 1;
+            let outcome = match timeout_at(end, attempt()).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    break Err(CloudError::Away(format!(
+                        "no answer in {OPERATION_TIMEOUT:?}"
+                    )));
+                }
+            };
+            match (outcome, waits.next()) {
+                (Err(error), Some(wait)) if error.is_passing() && Instant::now() + *wait < end => {
+                    sleep(*wait).await;
+                }
+                (outcome, _) => break outcome,
+            }
+        };
+        S3Operation {
+            operation,
+            whose,
+            error: outcome.as_ref().err(),
+            duration: start.elapsed(),
+            attempts: *tries - before,
+        }
+        .emit();
+        outcome
+    }
+}
+
+/// The tag that the lifecycle's filter looks for; a filter cannot say "not tagged".
+const RETENTION: &str = "retention";
+
+const fn retention(permanent: bool) -> &'static str {
+    if permanent { "permanent" } else { "standard" }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
+}
+
+fn is_no_such_key<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.as_service_error().and_then(|error| error.code()) == Some("NoSuchKey")
+}
+
+/// Header values are ASCII; a teacher's name may be anything.
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let code = bytes
+            .get(at + 1..at + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                decoded.push(code);
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}

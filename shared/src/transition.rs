@@ -278,9 +278,7 @@ pub fn release(token: &Token, budget: Budget, uploads: u32, wake_at: Timestamp) 
 
 /// Counts a call to a model, before it is made.
 pub fn count_model_call(token: &Token) -> Transition {
-    Edits::new()
-        .add("model_calls", 1)
-        .when(Guard::held(token))
+    Edits::new().add("model_calls", 1).when(Guard::held(token))
 }
 
 /// Counts what a model's answer cost, where its picture is not going to be stored.

@@ -1,0 +1,105 @@
+//! Every metric and its fixed name. Terraform's alarms and the dashboard use the same names.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
+
+/// From the last send of a job to its claim, in seconds.
+pub const QUEUE_WAIT: &str = "atelier.queue_wait";
+/// Time in a stage of a job in seconds; attribute `stage`: `generate`, `optimize` or `upload`.
+pub const STAGE_DURATION: &str = "atelier.stage_duration";
+/// Jobs that ended; attributes `result`: `success`, `failed` or `released`, and `code`.
+pub const JOBS: &str = "atelier.jobs";
+/// Uploads that ended.
+pub const S3_UPLOADS: &str = "atelier.s3_uploads";
+/// Uploads that failed.
+pub const S3_UPLOAD_FAILURES: &str = "atelier.s3_upload_failures";
+/// Times that the model throttled us.
+pub const THROTTLES: &str = "atelier.throttles";
+/// Jobs that a worker is working on.
+pub const SLOTS_IN_USE: &str = "atelier.slots_in_use";
+/// Jobs that a worker takes at the model's present pace.
+pub const SLOTS: &str = "atelier.slots";
+/// Things that an operator has to look at; attribute `code`.
+pub const ALERTS: &str = "atelier.alerts";
+/// Calls to a model.
+pub const MODEL_CALLS: &str = "atelier.model_calls";
+/// What the models' answers cost, in US dollars by list price.
+pub const MODEL_COST: &str = "atelier.model_cost";
+/// 1 while a worker waits for a fault to end that would fail every job, else 0.
+pub const PAUSED: &str = "atelier.paused";
+
+/// The instruments. Where no collector is configured they do nothing.
+#[derive(Debug)]
+pub struct Metrics {
+    queue_wait: Histogram<f64>,
+    stage_duration: Histogram<f64>,
+    jobs: Counter<u64>,
+    /// See [`S3_UPLOADS`].
+    pub s3_uploads: Counter<u64>,
+    /// See [`S3_UPLOAD_FAILURES`].
+    pub s3_upload_failures: Counter<u64>,
+    /// See [`THROTTLES`].
+    pub throttles: Counter<u64>,
+    /// See [`SLOTS_IN_USE`].
+    pub slots_in_use: Gauge<u64>,
+    /// See [`SLOTS`].
+    pub slots: Gauge<u64>,
+    alerts: Counter<u64>,
+    /// See [`MODEL_CALLS`].
+    pub model_calls: Counter<u64>,
+    /// See [`MODEL_COST`].
+    pub model_cost: Counter<f64>,
+    /// See [`PAUSED`].
+    pub paused: Gauge<u64>,
+}
+
+/// The instruments of this process; [`crate::telemetry::start`] must have run before.
+pub fn get() -> &'static Metrics {
+    static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
+        let meter = opentelemetry::global::meter("atelier");
+        Metrics {
+            queue_wait: meter.f64_histogram(QUEUE_WAIT).with_unit("s").build(),
+            stage_duration: meter.f64_histogram(STAGE_DURATION).with_unit("s").build(),
+            jobs: meter.u64_counter(JOBS).build(),
+            s3_uploads: meter.u64_counter(S3_UPLOADS).build(),
+            s3_upload_failures: meter.u64_counter(S3_UPLOAD_FAILURES).build(),
+            throttles: meter.u64_counter(THROTTLES).build(),
+            slots_in_use: meter.u64_gauge(SLOTS_IN_USE).build(),
+            slots: meter.u64_gauge(SLOTS).build(),
+            alerts: meter.u64_counter(ALERTS).build(),
+            model_calls: meter.u64_counter(MODEL_CALLS).build(),
+            model_cost: meter.f64_counter(MODEL_COST).with_unit("USD").build(),
+            paused: meter.u64_gauge(PAUSED).build(),
+        }
+    });
+    &METRICS
+}
+
+impl Metrics {
+    /// A job was claimed `wait` after it was sent.
+    pub fn queue_wait(&self, wait: Duration) {
+        self.queue_wait.record(wait.as_secs_f64(), &[]);
+    }
+
+    /// A stage of a job took `time`.
+    pub fn stage(&self, stage: &'static str, time: Duration) {
+        self.stage_duration
+            .record(time.as_secs_f64(), &[KeyValue::new("stage", stage)]);
+    }
+
+    /// A job ended.
+    pub fn job(&self, result: &'static str, code: &'static str) {
+        self.jobs.add(
+            1,
+            &[KeyValue::new("result", result), KeyValue::new("code", code)],
+        );
+    }
+
+    /// Something needs an operator.
+    pub fn alert(&self, code: &'static str) {
+        self.alerts.add(1, &[KeyValue::new("code", code)]);
+    }
+}
