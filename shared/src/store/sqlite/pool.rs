@@ -1,0 +1,70 @@
+//! Connections that read.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::connection::{self, Fault};
+
+/// Reads at a time.
+const READERS: usize = 4;
+
+/// A few connections, opened when they are first needed.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: Arc<Path>,
+    room: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: Arc<Path>) -> Self {
+        Self {
+            path,
+            room: Arc::new(Semaphore::new(READERS)),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Runs `query` on one of the connections, on a thread where it may block.
+    pub(super) async fn run<T: Send + 'static>(
+        this: &Arc<Self>,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let room = Arc::clone(&this.room).acquire_owned().await;
+        let readers = Arc::clone(this);
+        let answer = tokio::task::spawn_blocking(move || {
+            let _room = room;
+            let connection = readers.take()?;
+            let answer = query(&connection);
+            readers.give_back(connection);
+            answer
+        });
+        answer
+            .await
+            .map_err(|error| Fault::new(&this.path, error))?
+            .map_err(|error| Fault::new(&this.path, error))
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> rusqlite::Result<Connection> {
+        let idle = self.idle().pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => {
+                let connection = connection::open(&self.path)?;
+                connection.pragma_update(None, "query_only", true)?;
+                Ok(connection)
+            }
+        }
+    }
+
+    fn give_back(&self, connection: Connection) {
+        self.idle().push(connection);
+    }
+}
