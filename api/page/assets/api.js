@@ -1,0 +1,123 @@
+/** The calls of the HTTP interface that the page uses. */
+import { lost, reached } from "./connection.js";
+
+const ANSWER_WITHIN_MS = 15000;
+
+/** The service understood and said no: an RFC 9457 problem. */
+export class Refusal extends Error {
+  constructor(status, problem, retryAfter) {
+    super(problem.detail || problem.title || `The service answered ${status}.`);
+    this.status = status;
+    this.errors = Array.isArray(problem.errors) ? problem.errors : [];
+    this.correlationId = problem.correlation_id;
+    this.retryAfterMs = retryAfter ? retryAfter * 1000 : undefined;
+  }
+
+  /** The same call may well succeed later. */
+  get passing() {
+    return this.status === 429 || this.status >= 500;
+  }
+}
+
+/** No answer came: offline, away, or too slow. The call may have been done all the same. */
+export class Unreachable extends Error {}
+
+/** True for a failure that is worth the same call again. */
+export function passes(error) {
+  return error instanceof Unreachable || (error instanceof Refusal && error.passing);
+}
+
+async function call(method, path, { body, signal, keepalive, within = ANSWER_WITHIN_MS } = {}) {
+  const deadline = AbortSignal.timeout(within);
+  let response, answer;
+  try {
+    response = await fetch(path, {
+      method,
+      keepalive,
+      cache: "no-cache",
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
+      body: body && JSON.stringify(body),
+    });
+    answer = await response.text();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    lost();
+    throw new Unreachable("The service does not answer.");
+  }
+  if (response.status >= 500) lost();
+  else reached();
+  if (!response.ok) throw new Refusal(response.status, parsed(answer) ?? {}, Number(response.headers.get("retry-after")));
+  return parsed(answer);
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const at = (id) => `/assignments/${encodeURIComponent(id)}`;
+
+/** Creates an assignment; the same again makes no second one. */
+export const create = (content) => call("POST", "/assignments", { body: content });
+
+/** Reads one assignment. */
+export const read = (id) => call("GET", at(id));
+
+/**
+ * Reads up to 50 assignments by id; unknown and deleted ones are left out. With `wait`, the answer
+ * is held for so many seconds unless one of them is not pending.
+ */
+export const readMany = (ids, wait, signal) =>
+  call("GET", `/assignments?ids=${ids.map(encodeURIComponent).join()}${wait ? `&wait=${wait}` : ""}`, {
+    signal,
+    within: ANSWER_WITHIN_MS + wait * 1000,
+  });
+
+/** A page of the list, newest first: {assignments, next}. */
+export const list = (query) => {
+  const given = Object.entries(query).filter(([, value]) => value);
+  return call("GET", `/assignments?${new URLSearchParams(given)}`);
+};
+
+/** Another round for a failed assignment, with new words if given. */
+export const retry = (id, prompt) => call("POST", `${at(id)}/retry`, { body: prompt && { prompt } });
+
+/** Keeps the picture for ever, or no longer. */
+export const keep = (id, permanent) => call("PATCH", at(id), { body: { permanent } });
+
+/** Deletes an assignment; `leaving` lets the call outlive the page. */
+export const erase = (id, leaving) => call("DELETE", at(id), { keepalive: leaving });
+
+/** Where the picture is, or a placeholder. */
+export const pictureAddress = (id) => `${at(id)}/image`;
+
+/** The fleet's figures of the last 15 minutes. */
+export const fleet = () => call("GET", "/fleet.json");
+
+/** The messages that no worker could read. */
+export const deadLetters = () => call("GET", "/fleet/dead-letters");
+
+/** Sends a dead letter again. */
+export const redrive = (id) => call("POST", `/fleet/dead-letters/${encodeURIComponent(id)}/redrive`);
+
+/** Forgets a dead letter. */
+export const drop = (id) => call("DELETE", `/fleet/dead-letters/${encodeURIComponent(id)}`);
+
+/** The faults that the embedded cloud plays now. */
+export const faults = () => call("GET", "/fleet/faults");
+
+/** Adds a fault. */
+export const addFault = (fault) => call("PUT", "/fleet/faults", { body: fault });
+
+/** Ends all faults. */
+export const endFaults = () => call("DELETE", "/fleet/faults");
+
+/** How slow and moody the embedded model is. */
+export const temper = () => call("GET", "/fleet/temper");
+
+/** Changes the embedded model's temper. */
+export const setTemper = (value) => call("PUT", "/fleet/temper", { body: value });

@@ -1,0 +1,160 @@
+/** Fleet: what the operator sees, read every 5 s from the JSON twin of this page. */
+import { fleet } from "./api.js";
+import { chart } from "./charts.js";
+import { Backoff, connection } from "./connection.js";
+import { duration, h } from "./dom.js";
+import { showLetters } from "./letters.js";
+import { showSwitches } from "./switches.js";
+
+const EVERY_MS = 5000;
+const HIDDEN_MS = 60000;
+const SAMPLE_SECONDS = 5;
+
+const byId = (id) => document.getElementById(id);
+const dollars = (value) => value.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 });
+const whole = (value) => Math.round(value).toLocaleString();
+const seconds = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : value < 90 ? `${Number(value.toPrecision(2))} s` : duration(value));
+const sum = (counts) => Object.values(counts ?? {}).reduce((total, count) => total + count, 0);
+
+const FIGURES = {
+  Waiting: ({ queue }) => whole(queue.visible + (queue.delayed ?? 0)),
+  "Oldest job": ({ queue }) => (queue.oldest_seconds == null ? "–" : duration(queue.oldest_seconds)),
+  "In flight": ({ queue }) => whole(queue.in_flight),
+  "Done a minute": ({ done_per_minute }) => whole(done_per_minute),
+  "Done in all": ({ totals }) => whole(totals.done),
+  Failed: ({ totals }) => whole(sum(totals.failed)),
+  Throttles: ({ samples }) => whole(samples.reduce((total, { throttles }) => total + (throttles ?? 0), 0)),
+  "Dead letters": ({ queue }) => whole(queue.dead_letters),
+  "Cost so far": ({ totals }) => dollars(totals.cost_usd),
+};
+
+const figures = Object.entries(FIGURES).map(([name, read]) => {
+  const value = h("dd", {}, "–");
+  byId("figures").append(h("div", {}, h("dt", {}, name), value));
+  return (state) => (value.textContent = read(state));
+});
+
+/** Charts: what each shows, and its columns from the samples. */
+const CHARTS = [
+  {
+    chart: chart({ title: "Queue", say: whole, counts: true, lines: [{ label: "Waiting", color: "--ochre" }, { label: "In flight", color: "--blue" }] }),
+    columns: (samples) => [samples.map((each) => each.visible), samples.map((each) => each.in_flight)],
+  },
+  {
+    chart: chart({ title: "Done a minute", say: whole, counts: true, lines: [{ label: "Pictures", color: "--green" }] }),
+    columns: (samples) => [minutely(samples, (each) => each.done)],
+  },
+  {
+    chart: chart({ title: "Throttles a minute", say: whole, counts: true, lines: [{ label: "Throttles", color: "--ochre" }] }),
+    columns: (samples) => [minutely(samples, (each) => each.throttles)],
+  },
+  {
+    chart: chart({
+      title: "Time in each stage",
+      say: seconds,
+      log: true,
+      lines: [
+        { label: "Queue", color: "--ochre" },
+        { label: "Generate", color: "--blue" },
+        { label: "Optimize", color: "--green" },
+        { label: "Upload", color: "--red" },
+      ],
+    }),
+    columns: (samples) => ["queue_wait_seconds", "generate_seconds", "optimize_seconds", "upload_seconds"].map((stage) => samples.map((each) => each[stage] || null)),
+  },
+  {
+    chart: chart({ title: "Cost", say: dollars, lines: [{ label: "So far", color: "--blue" }] }),
+    columns: (samples, totals) => [running(samples, totals.cost_usd)],
+  },
+];
+byId("charts").append(...CHARTS.map((each) => each.chart.element));
+
+/** The chart of failures has a line for each code, and is made anew when another one turns up. */
+const CODE_COLORS = ["--red", "--ochre", "--blue", "--green"];
+const failed = { codes: null, chart: null };
+
+function chartFailures(at, { samples, totals }) {
+  const codes = Object.keys(totals.failed ?? {}).sort().slice(0, CODE_COLORS.length);
+  if (failed.codes?.join() !== codes.join()) {
+    const lines = codes.length ? codes.map((label, index) => ({ label, color: CODE_COLORS[index] })) : [{ label: "None", color: "--red" }];
+    const next = chart({ title: "Failures a minute", say: whole, counts: true, lines });
+    if (failed.chart) failed.chart.element.replaceWith(next.element);
+    else byId("charts").append(next.element);
+    failed.codes = codes;
+    failed.chart = next;
+  }
+  failed.chart.update(at, codes.length ? codes.map((code) => minutely(samples, (each) => each.failed?.[code])) : [samples.map(() => 0)]);
+}
+
+/** Counts of the minute that ends at each sample. */
+function minutely(samples, count) {
+  const span = 60 / SAMPLE_SECONDS;
+  return samples.map((_, index) => samples.slice(Math.max(0, index - span + 1), index + 1).reduce((total, each) => total + (count(each) ?? 0), 0));
+}
+
+/** The cost up to each sample, backwards from what it is now. */
+function running(samples, now) {
+  let total = now;
+  return samples
+    .map(({ cost_usd }) => cost_usd ?? 0)
+    .reverse()
+    .map((cost) => {
+      const then = total;
+      total = Math.max(0, total - cost);
+      return then;
+    })
+    .reverse();
+}
+
+function failures({ totals, samples }) {
+  const codes = Object.entries(totals.failed ?? {}).sort(([, one], [, other]) => other - one);
+  if (!codes.length) return h("p", { class: "nothing" }, "None.");
+  const lately = (code) => samples.reduce((total, { failed }) => total + (failed?.[code] ?? 0), 0);
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, ["Code", "Last 15 minutes", "In all"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, codes.map(([code, count]) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, code)), h("td", {}, whole(lately(code))), h("td", {}, whole(count))))),
+  );
+}
+
+let switchesShown = false;
+
+async function refresh() {
+  const state = await fleet();
+  figures.forEach((show) => show(state));
+  const at = state.samples.map((sample) => sample.at);
+  for (const { chart, columns } of CHARTS) chart.update(at, columns(state.samples, state.totals));
+  chartFailures(at, state);
+  byId("failures").replaceChildren(failures(state));
+  await showLetters();
+  byId("switches").hidden = !state.control;
+  if (state.control && !switchesShown) {
+    await showSwitches(byId("controls"));
+    switchesShown = true;
+  }
+}
+
+async function run() {
+  const backoff = new Backoff();
+  let wake = () => {};
+  const poke = () => document.hidden || wake();
+  document.addEventListener("visibilitychange", poke);
+  connection.addEventListener("back", poke);
+  for (;;) {
+    let wait = document.hidden ? HIDDEN_MS : EVERY_MS;
+    try {
+      await refresh();
+      backoff.reset();
+    } catch (error) {
+      console.warn(error.message);
+      wait = Math.max(wait, backoff.next());
+    }
+    await new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, wait);
+    });
+  }
+}
+
+run();
