@@ -4,3 +4,4 @@ pub mod counters;
 pub mod faults;
 pub mod listener;
 pub mod signature;
+pub mod sqs;

@@ -1,0 +1,74 @@
+//! The messages that can be received now, in fair order: groups take turns, and within a group the
+//! one that waits longest comes first.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::queue::MessageNo;
+
+/// The group of a message; messages without one share a turn.
+pub type Group = Option<String>;
+
+/// A message's place among the others of its group.
+pub type Ticket = u64;
+
+#[derive(Debug, Default)]
+struct Waiting {
+    turn: Ticket,
+    messages: BTreeMap<Ticket, MessageNo>,
+}
+
+/// Every operation costs the logarithm of the number of messages, and nothing out of date stays.
+#[derive(Debug, Default)]
+pub struct Ready {
+    groups: HashMap<Group, Waiting>,
+    /// The groups that have a message, by whose turn comes first.
+    turns: BTreeMap<Ticket, Group>,
+    next: Ticket,
+}
+
+impl Ready {
+    /// Puts a message last in its group.
+    pub fn push(&mut self, group: &Group, message: MessageNo) -> Ticket {
+        let ticket = self.next;
+        self.next += 1;
+        if !self.groups.contains_key(group) {
+            let waiting = Waiting {
+                turn: ticket,
+                messages: BTreeMap::new(),
+            };
+            self.groups.insert(group.clone(), waiting);
+            self.turns.insert(ticket, group.clone());
+        }
+        if let Some(waiting) = self.groups.get_mut(group) {
+            waiting.messages.insert(ticket, message);
+        }
+        ticket
+    }
+
+    /// Takes the first message of the group whose turn it is; that group's next turn is last.
+    pub fn pop(&mut self) -> Option<MessageNo> {
+        let (_, group) = self.turns.pop_first()?;
+        let waiting = self.groups.get_mut(&group)?;
+        let (_, message) = waiting.messages.pop_first()?;
+        if waiting.messages.is_empty() {
+            self.groups.remove(&group);
+        } else {
+            waiting.turn = self.next;
+            self.turns.insert(self.next, group);
+            self.next += 1;
+        }
+        Some(message)
+    }
+
+    /// Takes one message out of the order.
+    pub fn remove(&mut self, group: &Group, ticket: Ticket) {
+        let Some(waiting) = self.groups.get_mut(group) else {
+            return;
+        };
+        waiting.messages.remove(&ticket);
+        if waiting.messages.is_empty() {
+            self.turns.remove(&waiting.turn);
+            self.groups.remove(group);
+        }
+    }
+}
