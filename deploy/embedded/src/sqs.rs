@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
@@ -133,9 +133,7 @@ impl Sqs {
 
 /// SQS at any path of an address.
 pub fn router(sqs: Sqs) -> axum::Router {
-    axum::Router::new()
-        .fallback(serve)
-        .with_state(sqs)
+    axum::Router::new().fallback(serve).with_state(sqs)
 }
 
 async fn serve(State(sqs): State<Sqs>, request: Request<Body>) -> Response {

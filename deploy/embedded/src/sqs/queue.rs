@@ -8,6 +8,9 @@ use super::error::Error;
 use super::message::{Content, Receives};
 use super::ready::{Ready, Ticket};
 
+#[cfg(test)]
+mod tests;
+
 /// The longest time that a message can be hidden after a receive (an SQS limit), in milliseconds.
 const MAX_HIDDEN: Millis = 43_200_000;
 /// The most messages of a queue that can be in flight at once (an SQS limit).
