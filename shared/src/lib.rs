@@ -8,6 +8,7 @@ pub mod failure;
 pub mod fleet;
 pub mod job;
 pub mod pictures;
+pub mod process;
 pub mod queue;
 pub mod store;
 pub mod telemetry;

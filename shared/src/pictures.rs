@@ -213,7 +213,7 @@ impl Pictures {
     /// What lies under `key`, if anything. A bucket that does not exist looks the same as one
     /// that is empty: HEAD answers both without a body.
     pub async fn find(&self, key: &str, whose: Whose<'_>) -> Result<Option<Found>, CloudError> {
-        self.tried("head", whose, &self.upload_waits, &mut 0, async || {
+        self.tried("head", whose, &self.upload_waits, &mut 0, || async {
             let answer = self
                 .client
                 .head_object()
@@ -251,7 +251,7 @@ impl Pictures {
             assignment_id: &label.assignment_id,
             teacher_id: label.teacher_id.as_deref(),
         };
-        self.tried("upload", whose, &self.upload_waits, tries, async || {
+        self.tried("upload", whose, &self.upload_waits, tries, || async {
             let put = self
                 .object(&key(&label.assignment_id), &bytes, content_type, permanent)
                 .set_metadata(Some(label.to_metadata()));
@@ -284,7 +284,7 @@ impl Pictures {
         whose: Whose<'_>,
         permanent: bool,
     ) -> Result<(), CloudError> {
-        self.tried("upload", whose, &Waits(Vec::new()), &mut 0, async || {
+        self.tried("upload", whose, &Waits(Vec::new()), &mut 0, || async {
             self.object(
                 &avif_key(whose.assignment_id),
                 &bytes,
@@ -323,37 +323,31 @@ impl Pictures {
         key: &str,
         whose: Whose<'_>,
     ) -> Result<Option<(Bytes, Found)>, CloudError> {
-        self.tried(
-            "download",
-            whose,
-            &Waits::of_download(),
-            &mut 0,
-            async || {
-                let answer = self
-                    .client
-                    .get_object()
-                    .bucket(&self.bucket)
-                    .key(key)
-                    .send()
-                    .await;
-                match answer {
-                    Ok(object) => {
-                        let found = Found {
-                            etag: object.e_tag.unwrap_or_default(),
-                            content_type: object.content_type.unwrap_or_default(),
-                            label: object.metadata.as_ref().and_then(Label::from_metadata),
-                        };
-                        let body = object.body.collect().await;
-                        let body = body.map_err(|error| CloudError::Away(format!("{error:?}")))?;
-                        Ok(Some((body.into_bytes(), found)))
-                    }
-                    Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
-                        Ok(None)
-                    }
-                    Err(error) => Err(error.into()),
+        self.tried("download", whose, &Waits::of_download(), &mut 0, || async {
+            let answer = self
+                .client
+                .get_object()
+                .bucket(&self.bucket)
+                .key(key)
+                .send()
+                .await;
+            match answer {
+                Ok(object) => {
+                    let found = Found {
+                        etag: object.e_tag.unwrap_or_default(),
+                        content_type: object.content_type.unwrap_or_default(),
+                        label: object.metadata.as_ref().and_then(Label::from_metadata),
+                    };
+                    let body = object.body.collect().await;
+                    let body = body.map_err(|error| CloudError::Away(format!("{error:?}")))?;
+                    Ok(Some((body.into_bytes(), found)))
                 }
-            },
-        )
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
         .await
     }
 
@@ -366,7 +360,7 @@ impl Pictures {
             .build();
         let tags = tag.and_then(|tag| Tagging::builder().tag_set(tag).build());
         let tags = tags.expect("key, value and set are given");
-        self.tried("tag", whose, &Waits(Vec::new()), &mut 0, async || {
+        self.tried("tag", whose, &Waits(Vec::new()), &mut 0, || async {
             let answer = self
                 .client
                 .put_object_tagging()
@@ -386,7 +380,7 @@ impl Pictures {
 
     /// Erases one version of an assignment's picture.
     pub async fn erase_version(&self, whose: Whose<'_>, version: &str) -> Result<(), CloudError> {
-        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, async || {
+        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, || async {
             self.delete(&key(whose.assignment_id), Some(version)).await
         })
         .await
@@ -394,7 +388,7 @@ impl Pictures {
 
     /// Erases every version of an assignment's picture and of the AVIF beside it.
     pub async fn erase(&self, whose: Whose<'_>) -> Result<(), CloudError> {
-        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, async || {
+        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, || async {
             for key in [key(whose.assignment_id), avif_key(whose.assignment_id)] {
                 for version in self.versions(&key).await? {
                     self.delete(&key, Some(&version)).await?;
@@ -471,14 +465,17 @@ impl Pictures {
 
     /// Makes tries of `operation` until one succeeds, fails for good, the waits are used up, or
     /// [`OPERATION_TIMEOUT`] is over. Logs once, at the end.
-    async fn tried<T>(
+    async fn tried<T, F>(
         &self,
         operation: &'static str,
         whose: Whose<'_>,
         waits: &Waits,
         tries: &mut u32,
-        mut attempt: impl AsyncFnMut() -> Result<T, CloudError>,
-    ) -> Result<T, CloudError> {
+        attempt: impl Fn() -> F,
+    ) -> Result<T, CloudError>
+    where
+        F: Future<Output = Result<T, CloudError>>,
+    {
         let start = Instant::now();
         let end = start + OPERATION_TIMEOUT;
         let before = *tries;

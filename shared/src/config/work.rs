@@ -11,6 +11,8 @@ pub struct JobConfig {
     pub claim: Duration,
     /// Tries of a job that count.
     pub max_attempts: u32,
+    /// Wait before the second try of a job; doubles with each further one.
+    pub retry: Duration,
     /// From the start of a round until it fails if it is still pending.
     pub give_up: Duration,
     /// How long the queue keeps a message.
@@ -37,6 +39,11 @@ const MAX_ATTEMPTS: Setting = Setting {
     name: "MAX_ATTEMPTS",
     default: Some("5"),
     help: "Tries of a job before it fails, 1 to 100.",
+};
+const RETRY_SECONDS: Setting = Setting {
+    name: "RETRY_SECONDS",
+    default: Some("5"),
+    help: "Wait before the second try of a job in seconds, 0.05 to 300; doubles with each further one, up to 300.",
 };
 const GIVE_UP_SECONDS: Setting = Setting {
     name: "GIVE_UP_SECONDS",
@@ -67,6 +74,7 @@ impl JobConfig {
     pub const SETTINGS: &[Setting] = &[
         CLAIM_SECONDS,
         MAX_ATTEMPTS,
+        RETRY_SECONDS,
         GIVE_UP_SECONDS,
         QUEUE_RETENTION_SECONDS,
         SWEEP_SECONDS,
@@ -79,6 +87,7 @@ impl JobConfig {
         Self {
             claim: seconds(environment.number(&CLAIM_SECONDS, 1.0..=3600.0)),
             max_attempts: environment.number(&MAX_ATTEMPTS, 1..=100),
+            retry: seconds(environment.number(&RETRY_SECONDS, 0.05..=300.0)),
             give_up: seconds(environment.number(&GIVE_UP_SECONDS, 1.0..=1_209_600.0)),
             retention: Duration::from_secs(
                 environment.number(&QUEUE_RETENTION_SECONDS, 60..=1_209_600),

@@ -1,0 +1,78 @@
+//! How every process of ours starts and ends.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::EXIT_CODE;
+
+/// Makes ring the process's TLS provider; first in every main, since clients panic without one.
+pub fn install_tls() {
+    // An error says that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Parses the flags of this process; bad ones end it with exit code 64, as bad options do.
+pub fn parse_flags(command: clap::Command) -> clap::ArgMatches {
+    command.try_get_matches().unwrap_or_else(|error| {
+        let _ = error.print();
+        std::process::exit(if error.use_stderr() {
+            EXIT_CODE.into()
+        } else {
+            0
+        })
+    })
+}
+
+/// Runs `work` on a runtime of its own. An error is printed with its causes, exit code 1.
+pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(work);
+    // What blocks still, such as an encoder, must not hold the process up.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Is called out at the first SIGTERM or SIGINT; a second one ends the process at once. Must be
+/// called on a runtime.
+pub fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let mut terminate = listen(SignalKind::terminate());
+    let mut interrupt = listen(SignalKind::interrupt());
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        next().await;
+        tracing::info!("told to stop");
+        told.cancel();
+        next().await;
+        tracing::warn!("ended at once by a second signal");
+        std::process::exit(1);
+    });
+    stop
+}
+
+fn listen(kind: SignalKind) -> tokio::signal::unix::Signal {
+    signal(kind).expect("signals can be listened to on a runtime")
+}

@@ -1,0 +1,70 @@
+//! All that a worker is configured by.
+
+use atelier_shared::config::{
+    BucketConfig, CdnConfig, CloudConfig, ConfigFaults, DrainConfig, Environment, HttpConfig,
+    JobConfig, OptimizeConfig, QueueConfig, Setting, StoreConfig, WorkerConfig,
+};
+use atelier_shared::telemetry::TelemetryConfig;
+
+/// One struct a concern.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Region, endpoints, credentials.
+    pub cloud: CloudConfig,
+    /// The pictures' bucket.
+    pub bucket: BucketConfig,
+    /// The CDN before it.
+    pub cdn: CdnConfig,
+    /// The queues.
+    pub queue: QueueConfig,
+    /// The documents.
+    pub store: StoreConfig,
+    /// Claims, attempts, giving up.
+    pub job: JobConfig,
+    /// Slots, models, reuse.
+    pub worker: WorkerConfig,
+    /// Size, quality, AVIF.
+    pub optimize: OptimizeConfig,
+    /// The end of the process.
+    pub drain: DrainConfig,
+    /// Where health is told, if anywhere.
+    pub health: HttpConfig,
+    /// Logs, traces, metrics.
+    pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// Every option, for `--help`.
+    pub const SETTINGS: &[&[Setting]] = &[
+        StoreConfig::SETTINGS,
+        QueueConfig::SETTINGS,
+        BucketConfig::SETTINGS,
+        CdnConfig::SETTINGS,
+        WorkerConfig::SETTINGS,
+        OptimizeConfig::SETTINGS,
+        JobConfig::SETTINGS,
+        DrainConfig::SETTINGS,
+        HttpConfig::SETTINGS,
+        CloudConfig::SETTINGS,
+        TelemetryConfig::SETTINGS,
+    ];
+
+    /// Reads all of it, or tells every fault.
+    pub fn read(mut environment: Environment) -> Result<Self, ConfigFaults> {
+        let from = &mut environment;
+        let config = Self {
+            cloud: CloudConfig::read(from),
+            bucket: BucketConfig::read(from),
+            cdn: CdnConfig::read(from),
+            queue: QueueConfig::read(from),
+            store: StoreConfig::read(from),
+            job: JobConfig::read(from),
+            worker: WorkerConfig::read(from),
+            optimize: OptimizeConfig::read(from),
+            drain: DrainConfig::read(from),
+            health: HttpConfig::read_worker(from),
+            telemetry: TelemetryConfig::read(from),
+        };
+        environment.finish(config)
+    }
+}

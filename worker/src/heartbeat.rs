@@ -1,0 +1,56 @@
+//! Tells the store every few seconds that this worker is there, and what it does.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use atelier_shared::fleet::Heartbeat;
+use atelier_shared::timestamp::Timestamp;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::run::Worker;
+
+const EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(worker: Arc<Worker>) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        last(&worker).await;
+    }
+}
+
+/// One heartbeat; nobody waits for it long, and what goes wrong is only logged.
+pub(crate) async fn last(worker: &Worker) {
+    match timeout(EVERY, worker.store.beat(&of(worker))).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "no heartbeat"),
+        Err(_) => tracing::debug!("no heartbeat: the store did not answer"),
+    }
+}
+
+fn of(worker: &Worker) -> Heartbeat {
+    let counts = &worker.counts;
+    Heartbeat {
+        worker: worker.name.clone(),
+        started_at: worker.started_at,
+        at: Timestamp::now(),
+        slots: worker.config.worker.slots,
+        slots_in_use: worker.pace.in_use(),
+        paused: worker.pace.is_paused(),
+        throttles: counts.throttles.load(Ordering::Relaxed),
+        model_calls: counts.model_calls.load(Ordering::Relaxed),
+        jobs_finished: counts.finished.load(Ordering::Relaxed),
+        resident_bytes: resident_bytes().unwrap_or(0),
+    }
+}
+
+/// As Linux tells it: `VmRSS:     12345 kB`.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}

@@ -1,0 +1,276 @@
+//! The lease on an assignment: claim, renew, write under its fence.
+//!
+//! A lease ends for its holder, by the holder's own monotonic clock, before it ends for the
+//! others. Whatever the store answers that is an error, a refusal or unclear, the document is read
+//! again and what is there decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_shared::assignment::{Assignment, Claim, Status, Token};
+use atelier_shared::job::Job;
+use atelier_shared::queue::{Message, Queue, Receipt};
+use atelier_shared::store::Store;
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::{self, Transition};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::run::Worker;
+use crate::trouble::Trouble;
+
+/// Share of the lease that its holder uses.
+const OWN_SHARE: f64 = 0.9;
+
+/// The sweep looks at a claimed assignment so long after the lease has run out.
+const SWEEP_AFTER: Duration = Duration::from_secs(60);
+
+/// Between two tries of a write that the store did not answer.
+const WRITE_AGAIN: Duration = Duration::from_millis(200);
+
+/// What became of the wish to claim a job's assignment.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// It is ours.
+    Mine(Lease, Box<Assignment>),
+    /// Somebody else holds it for so long.
+    Busy(Duration),
+    /// It is final or gone, or this is a job of an older round.
+    Over,
+    /// There is no such assignment.
+    Unknown,
+}
+
+/// A lease that is held and renewed until it is dropped, or lost.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    store: Arc<dyn Store>,
+    assignment_id: String,
+    claim: Claim,
+    ends: watch::Receiver<Instant>,
+    lost: CancellationToken,
+    renewal: AbortHandle,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+/// What became of a write under the fence.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// It is done; the document after it.
+    Done(Box<Assignment>),
+    /// The fence did not hold any more; the document as it is, if it is.
+    Fenced(Option<Box<Assignment>>),
+}
+
+/// Claims the assignment of `job`.
+pub(crate) async fn claim(
+    worker: &Worker,
+    job: &Job,
+    message: &Message,
+) -> Result<Claimed, Trouble> {
+    let (store, id) = (&worker.store, &job.assignment_id);
+    let length = worker.config.job.claim;
+    // The token is made before the call, so that a claim whose answer was lost is known as ours.
+    let token = Token::random();
+    let mut taken_from: Option<Token> = None;
+    loop {
+        let (asked, now) = (Instant::now(), Timestamp::now());
+        let claim = Claim {
+            token: token.clone(),
+            worker: worker.name.clone(),
+            until: now + length,
+        };
+        let wake_at = claim.until + SWEEP_AFTER;
+        let wish = match &taken_from {
+            None => transition::claim(job.round, &claim, wake_at),
+            Some(from) => transition::take_over(job.round, from, &claim, now, wake_at),
+        };
+        if let Ok(Some(assignment)) = store.apply(id, &wish).await {
+            let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
+            return Ok(Claimed::Mine(lease, Box::new(assignment)));
+        }
+        let Some(assignment) = store.get(id).await? else {
+            return Ok(Claimed::Unknown);
+        };
+        if assignment.is_held_by(&token) && assignment.s3_upload_status == Status::Pending {
+            let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
+            return Ok(Claimed::Mine(lease, Box::new(assignment)));
+        }
+        if assignment.s3_upload_status != Status::Pending || assignment.round > job.round {
+            return Ok(Claimed::Over);
+        }
+        if assignment.round < job.round {
+            // The store has not seen the retry that sent this job.
+            return Ok(Claimed::Busy(length));
+        }
+        match assignment.claim {
+            Some(other) if other.is_live(now) => {
+                return Ok(Claimed::Busy(other.until.since(now)));
+            }
+            Some(other) => taken_from = Some(other.token),
+            None => taken_from = None,
+        }
+        // Somebody was faster, or the store did not answer; what it answers next decides.
+        sleep(WRITE_AGAIN.mul_f64(fastrand::f64())).await;
+    }
+}
+
+impl Lease {
+    /// A lease that was asked for at `asked`; its renewal starts now.
+    fn hold_from(
+        worker: &Worker,
+        assignment_id: &str,
+        claim: Claim,
+        asked: Instant,
+        receipt: &Receipt,
+    ) -> Self {
+        let length = worker.config.job.claim;
+        let (end, ends) = watch::channel(asked + length.mul_f64(OWN_SHARE));
+        let lost = CancellationToken::new();
+        let renewal = Renewal {
+            store: Arc::clone(&worker.store),
+            queue: worker.queues.jobs.clone(),
+            receipt: receipt.clone(),
+            assignment_id: assignment_id.to_owned(),
+            claim: claim.clone(),
+            length,
+            end,
+            lost: lost.clone(),
+        };
+        Self {
+            store: Arc::clone(&worker.store),
+            assignment_id: assignment_id.to_owned(),
+            claim,
+            ends,
+            lost,
+            renewal: tokio::spawn(renewal.run()).abort_handle(),
+        }
+    }
+
+    /// The fence.
+    pub(crate) fn token(&self) -> &Token {
+        &self.claim.token
+    }
+
+    /// Does `work` for as long as the lease is held and `stopping` is not called out.
+    pub(crate) async fn hold<T>(
+        &self,
+        stopping: &CancellationToken,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        tokio::select! {
+            biased;
+            () = self.lost.cancelled() => Err(Trouble::ClaimLost("it ran out or was taken over")),
+            outcome = work => outcome,
+            () = stopping.cancelled() => Err(Trouble::Stopping),
+        }
+    }
+
+    /// The last writes of a job follow: they end the claim, which a renewal would take for a loss.
+    pub(crate) fn stop_renewing(&self) {
+        self.renewal.abort();
+    }
+
+    /// Carries out `transition`, whose guard has this lease's token. Tries again for as long as
+    /// the lease lasts while the store does not answer.
+    pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, Trouble> {
+        loop {
+            let error = match self
+                .before_its_end(self.store.apply(&self.assignment_id, transition))
+                .await?
+            {
+                Ok(Some(after)) => return Ok(Written::Done(Box::new(after))),
+                Ok(None) => None,
+                Err(error) => Some(error),
+            };
+            match self
+                .before_its_end(self.store.get(&self.assignment_id))
+                .await?
+            {
+                Ok(Some(now)) if self.holds(&now) => {}
+                Ok(now) => return Ok(Written::Fenced(now.map(Box::new))),
+                Err(away) => tracing::warn!(error = %away, "the store is away; trying again"),
+            }
+            if let Some(error) = error {
+                tracing::warn!(%error, "a write was not answered; trying again");
+            }
+            sleep(WRITE_AGAIN).await;
+        }
+    }
+
+    /// Whether `assignment` says that the lease is still held.
+    pub(crate) fn holds(&self, assignment: &Assignment) -> bool {
+        assignment.is_held_by(self.token()) && assignment.s3_upload_status == Status::Pending
+    }
+
+    async fn before_its_end<T>(&self, call: impl Future<Output = T>) -> Result<T, Trouble> {
+        let ends = *self.ends.borrow();
+        timeout_at(ends, call)
+            .await
+            .map_err(|_| Trouble::ClaimLost("it ran out while the store did not answer"))
+    }
+}
+
+/// Keeps claim and message hidden from others.
+struct Renewal {
+    store: Arc<dyn Store>,
+    queue: Queue,
+    receipt: Receipt,
+    assignment_id: String,
+    claim: Claim,
+    length: Duration,
+    end: watch::Sender<Instant>,
+    lost: CancellationToken,
+}
+
+impl Renewal {
+    async fn run(mut self) {
+        // Whatever ends this, the holder must not work on.
+        let lost = self.lost.clone().drop_guard();
+        let mut wait = self.length / 3;
+        loop {
+            let ends = *self.end.borrow();
+            sleep_until((Instant::now() + wait).min(ends)).await;
+            if Instant::now() >= ends {
+                tracing::warn!("the claim ran out before it could be renewed");
+                break;
+            }
+            let asked = Instant::now();
+            self.claim.until = Timestamp::now() + self.length;
+            let renew = transition::renew(&self.claim, self.claim.until + SWEEP_AFTER);
+            match timeout_at(ends, self.store.apply(&self.assignment_id, &renew)).await {
+                Ok(Ok(Some(_))) => {
+                    self.end
+                        .send_replace(asked + self.length.mul_f64(OWN_SHARE));
+                    self.hide_message().await;
+                    wait = (asked + self.length / 3).saturating_duration_since(Instant::now());
+                }
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the claim was not renewed; trying again");
+                    wait = (self.length / 20).max(WRITE_AGAIN);
+                }
+                Err(_) => wait = Duration::ZERO,
+            }
+        }
+        drop(lost);
+    }
+
+    /// A message that shows too early is no harm: who receives it finds the claim.
+    async fn hide_message(&self) {
+        let hidden = timeout_at(
+            Instant::now() + self.length / 3,
+            self.queue.hide(&self.receipt, self.length),
+        );
+        if let Ok(Err(error)) = hidden.await {
+            tracing::debug!(%error, "the message was not hidden for longer");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `atelier-worker`: configuration, telemetry, run, drain.
+
+use std::process::ExitCode;
+
+use atelier_shared::aws::Aws;
+use atelier_shared::config::{EXIT_CODE, Environment, describe};
+use atelier_shared::{process, store, telemetry};
+use atelier_worker::{Config, Worker, health, run};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    process::install_tls();
+    let about = "Takes jobs from the queue, has a model make their pictures, stores them.";
+    let command = clap::Command::new("atelier-worker").version(env!("CARGO_PKG_VERSION"));
+    process::parse_flags(command.about(about).after_help(describe(Config::SETTINGS)));
+    let config = match Config::read(Environment::of_process()) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return EXIT_CODE.into();
+        }
+    };
+    process::block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let telemetry = telemetry::start(&config.telemetry, "atelier-worker")?;
+    let outcome = work(config).await;
+    telemetry.stop().await;
+    outcome
+}
+
+async fn work(config: Config) -> anyhow::Result<()> {
+    let stop = process::stop_on_signal();
+    let aws = Aws::connect(&config.cloud).await;
+    let store = store::open(&config.store.url).await?;
+    let listen = config.health.listen;
+    let worker = Worker::new(config, store, &aws)?;
+    let health_stop = CancellationToken::new();
+    if let Some(address) = listen {
+        let listener = TcpListener::bind(address).await?;
+        tokio::spawn(health::serve(worker.clone(), listener, health_stop.clone()));
+    }
+    run(worker, stop).await;
+    health_stop.cancel();
+    Ok(())
+}

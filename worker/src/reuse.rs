@@ -1,0 +1,55 @@
+//! A stored picture of the same prompt, model and parameters serves again.
+
+use atelier_shared::assignment::Assignment;
+use atelier_shared::pictures::Label;
+use sha2::{Digest, Sha256};
+
+use crate::optimize::{Optimizer, Ready};
+use crate::run::Worker;
+
+/// What two pictures have in common if one can serve for the other.
+pub(crate) fn key(prompt_hash: &str, model: &str, optimizer: &Optimizer) -> String {
+    let digest = Sha256::digest(format!("{prompt_hash} {model} {}", optimizer.parameters()));
+    digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The latest such picture, of `teacher` only where one is given. What goes wrong here costs no
+/// more than a call to the model, so it is only logged.
+pub(crate) async fn find(
+    worker: &Worker,
+    assignment: &Assignment,
+    teacher: Option<&str>,
+) -> Option<(Ready, Label)> {
+    let keys: Vec<_> = worker
+        .models
+        .ids()
+        .map(|model| key(&assignment.prompt_hash, model, &worker.optimizer))
+        .collect();
+    let source = match worker.store.reusable(&keys, teacher).await {
+        Ok(source) => source?,
+        Err(error) => {
+            tracing::warn!(%error, "no picture to reuse could be looked for");
+            return None;
+        }
+    };
+    let (bytes, found) = worker
+        .pictures
+        .read(source.s3_image_key.as_deref()?, (&source).into())
+        .await
+        .ok()
+        .flatten()?;
+    let label = found
+        .label
+        .filter(|label| label.optimized && label.is_of(&source))?;
+    let ready = Ready {
+        bytes,
+        content_type: "image/webp",
+        original_format: label.original_format.clone(),
+        optimized: true,
+        metadata: label.metadata.clone(),
+    };
+    Some((ready, label))
+}

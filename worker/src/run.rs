@@ -1,0 +1,224 @@
+//! A worker: slots, receive, spawn, drain.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use atelier_shared::assignment::Assignment;
+use atelier_shared::aws::Aws;
+use atelier_shared::pictures::Pictures;
+use atelier_shared::queue::{MAX_RECEIVE, MAX_WAIT, Message, Queues};
+use atelier_shared::store::Store;
+use atelier_shared::telemetry::metrics;
+use atelier_shared::timestamp::Timestamp;
+use tokio::sync::RwLock;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::generate::Models;
+use crate::health::Pulse;
+use crate::optimize::Optimizer;
+use crate::pace::{Pace, Room};
+use crate::{heartbeat, work};
+
+/// A job whose claim was taken over so often works alone, so that it takes nobody with it.
+const ALONE_AFTER_TAKEOVERS: u32 = 2;
+
+/// The first wait after a receive that failed, and the longest.
+const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// All that a job needs.
+#[derive(Debug)]
+pub struct Worker {
+    /// New at each start, so that a heartbeat of an earlier process is not taken for this one's.
+    pub name: String,
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) queues: Queues,
+    pub(crate) pictures: Pictures,
+    pub(crate) models: Models,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) pace: Arc<Pace>,
+    pub(crate) pulse: Pulse,
+    /// Called out when jobs have to be given back.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) started_at: Timestamp,
+    pub(crate) counts: Counts,
+    company: RwLock<()>,
+}
+
+/// What this process has done, for its heartbeat.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) throttles: AtomicU64,
+    pub(crate) model_calls: AtomicU64,
+    pub(crate) finished: AtomicU64,
+}
+
+/// Held while a job works: beside others, or alone.
+#[expect(dead_code, reason = "held, not read")]
+pub(crate) enum Company<'a> {
+    Shared(tokio::sync::RwLockReadGuard<'a, ()>),
+    Alone(tokio::sync::RwLockWriteGuard<'a, ()>),
+}
+
+impl Worker {
+    /// A worker with these services; asks nobody yet.
+    pub fn new(config: Config, store: Arc<dyn Store>, aws: &Aws) -> anyhow::Result<Arc<Self>> {
+        let slots = config.worker.slots;
+        Ok(Arc::new(Self {
+            name: format!("worker-{}-{:08x}", std::process::id(), fastrand::u32(..)),
+            store,
+            queues: Queues::new(aws, &config.queue),
+            pictures: Pictures::new(aws, &config.bucket),
+            models: Models::new(aws, &config.worker.models, config.worker.model_timeout)?,
+            optimizer: Optimizer::new(&config.optimize),
+            pace: Pace::new(slots),
+            pulse: Pulse::new(config.worker.model_timeout),
+            stopping: CancellationToken::new(),
+            started_at: Timestamp::now(),
+            counts: Counts::default(),
+            company: RwLock::new(()),
+            config,
+        }))
+    }
+
+    /// Whether it is taking jobs.
+    pub fn is_ready(&self) -> bool {
+        self.pulse.queue_answers() && !self.pace.is_paused()
+    }
+
+    /// Whether a poll finished lately.
+    pub fn is_alive(&self) -> bool {
+        self.pulse.is_alive()
+    }
+
+    pub(crate) async fn company(&self, assignment: &Assignment) -> Company<'_> {
+        if assignment.takeovers >= ALONE_AFTER_TAKEOVERS {
+            tracing::warn!(
+                takeovers = assignment.takeovers,
+                "its workers went away: it works alone"
+            );
+            Company::Alone(self.company.write().await)
+        } else {
+            Company::Shared(self.company.read().await)
+        }
+    }
+
+    pub(crate) fn throttled(&self) {
+        self.pace.throttled();
+        self.counts.throttles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn called_model(&self) {
+        metrics::get().model_calls.add(1, &[]);
+        self.counts.model_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn finished(&self) {
+        self.counts.finished.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes jobs until `stop`, then drains: no new job, what can be finished inside the grace is
+/// finished, the rest is given back.
+pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
+    let jobs = TaskTracker::new();
+    let beating = tokio::spawn(heartbeat::run(Arc::clone(&worker)));
+    let deadline = tokio::spawn(call_stopping(Arc::clone(&worker), stop.clone()));
+    tracing::info!(
+        worker = worker.name,
+        slots = worker.config.worker.slots,
+        "taking jobs"
+    );
+    receive_jobs(&worker, &jobs, &stop).await;
+    jobs.close();
+    tracing::info!(in_flight = jobs.len(), "draining: no new jobs");
+    if timeout(worker.config.drain.grace, jobs.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            left = jobs.len(),
+            "the grace is over; what is left comes again by itself"
+        );
+    }
+    deadline.abort();
+    beating.abort();
+    heartbeat::last(&worker).await;
+    tracing::info!("drained");
+}
+
+/// Jobs are given back so early that claim and message are free before the grace is over.
+async fn call_stopping(worker: Arc<Worker>, stop: CancellationToken) {
+    stop.cancelled().await;
+    let grace = worker.config.drain.grace;
+    sleep(
+        grace
+            .mul_f64(0.6)
+            .max(grace.saturating_sub(Duration::from_secs(3))),
+    )
+    .await;
+    worker.stopping.cancel();
+}
+
+async fn receive_jobs(worker: &Arc<Worker>, jobs: &TaskTracker, stop: &CancellationToken) {
+    let mut backoff = RECEIVE_BACKOFF.0;
+    loop {
+        let room = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            room = worker.pace.room() => room,
+        };
+        let max = match room {
+            Room::For(free) => free.min(MAX_RECEIVE),
+            Room::Probe => 1,
+        };
+        // Never dropped half way: its messages would be hidden and in nobody's hands.
+        let received = worker
+            .queues
+            .jobs
+            .receive(max, poll_wait(worker), worker.config.job.claim)
+            .await;
+        worker.pulse.polled(received.is_ok());
+        match received {
+            Ok(messages) => {
+                backoff = RECEIVE_BACKOFF.0;
+                let wanted =
+                    !stop.is_cancelled() && (room == Room::Probe || !worker.pace.is_paused());
+                for message in messages {
+                    if wanted {
+                        spawn(worker, jobs, message);
+                    } else {
+                        crate::settle::later(worker, &message, Duration::ZERO).await;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, wait_ms = backoff.as_millis() as u64, "the queue did not answer a receive");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(backoff.mul_f64(0.5 + 0.5 * fastrand::f64())) => {}
+                }
+                backoff = (backoff * 2).min(RECEIVE_BACKOFF.1);
+            }
+        }
+    }
+}
+
+/// A receive in flight is waited for at the end, so its wait has to fit into the grace well.
+fn poll_wait(worker: &Worker) -> Duration {
+    let seconds = worker.config.drain.grace.as_secs() / 4;
+    Duration::from_secs(seconds.max(1)).min(MAX_WAIT)
+}
+
+fn spawn(worker: &Arc<Worker>, jobs: &TaskTracker, message: Message) {
+    let slot = worker.pace.take();
+    let worker = Arc::clone(worker);
+    jobs.spawn(async move {
+        work::work(&worker, message).await;
+        drop(slot);
+    });
+}

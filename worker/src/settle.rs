@@ -1,0 +1,324 @@
+//! The end of a try: the last write on the document, then what becomes of the message.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use atelier_shared::assignment::{Assignment, Status};
+use atelier_shared::failure::Failure;
+use atelier_shared::job::UnreadableJob;
+use atelier_shared::queue::{Message, QueueError};
+use atelier_shared::telemetry::events::{Alert, JobFailed, JobSucceeded};
+use atelier_shared::telemetry::metrics;
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::{self, Budget};
+
+use crate::lease::Written;
+use crate::run::Worker;
+use crate::trouble::Trouble;
+use crate::work::{Attempt, Stored};
+
+/// The longest wait between two tries of a job.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+
+/// How long a throttled job waits in the queue, at most.
+const THROTTLE_BACKOFF: Duration = Duration::from_secs(15);
+
+/// How long a job waits that was given back because of a fault that would fail every job.
+const OUTAGE_BACKOFF: Duration = Duration::from_secs(2);
+
+/// The sweep tags again so long after a tagging that failed.
+const TAG_AGAIN: Duration = Duration::from_secs(30);
+
+/// Settles a try that was made under a claim.
+pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, Trouble>) {
+    attempt.lease.stop_renewing();
+    let worker = attempt.worker;
+    match outcome {
+        Ok(stored) => {
+            worker.pace.worked();
+            succeed(attempt, stored).await;
+        }
+        Err(Trouble::Permanent { failure, cause }) => {
+            worker.pace.worked();
+            fail(attempt, failure, &cause).await;
+        }
+        Err(Trouble::Retryable {
+            failure,
+            cause,
+            away,
+        }) => {
+            if away {
+                worker.pace.away()
+            } else {
+                worker.pace.worked()
+            }
+            if attempt.assignment.attempts >= worker.config.job.max_attempts {
+                fail(attempt, failure, &cause).await;
+            } else {
+                let wait = backoff(worker.config.job.retry, attempt.assignment.attempts);
+                give_back(attempt, Budget::Burn, wait, "retry", &cause).await;
+            }
+        }
+        Err(Trouble::Throttled(cause)) => {
+            let wait = THROTTLE_BACKOFF.mul_f64(0.3 + 0.7 * fastrand::f64());
+            give_back(attempt, Budget::GiveBack, wait, "throttled", &cause).await;
+        }
+        Err(Trouble::Outage { failure, cause }) => {
+            if worker.pace.outage() {
+                fail(attempt, failure, &cause).await;
+            } else {
+                give_back(
+                    attempt,
+                    Budget::GiveBack,
+                    jittered(OUTAGE_BACKOFF),
+                    "outage",
+                    &cause,
+                )
+                .await;
+            }
+        }
+        Err(Trouble::Stopping) => {
+            give_back(
+                attempt,
+                Budget::GiveBack,
+                Duration::ZERO,
+                "stopping",
+                "the worker stops",
+            )
+            .await;
+        }
+        Err(trouble @ Trouble::StoreAway(_)) => {
+            worker.pace.outage();
+            tracing::warn!(%trouble, "left until its claim runs out");
+        }
+        Err(trouble @ Trouble::ClaimLost(_)) => {
+            tracing::warn!(%trouble, "left to whoever holds it")
+        }
+    }
+}
+
+/// `pending` -> `success`, then what could not be done before: tag, AVIF.
+async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
+    let Attempt {
+        worker,
+        assignment,
+        message,
+        ..
+    } = *attempt;
+    let now = Timestamp::now();
+    let succeed = transition::succeed(attempt.lease.token(), &stored.finished, now);
+    match attempt.lease.write(&succeed).await {
+        Ok(Written::Done(after)) => {
+            JobSucceeded {
+                assignment_id: &assignment.assignment_id,
+                how: stored.how,
+                duration: attempt.started.elapsed(),
+            }
+            .emit();
+            worker.finished();
+            if stored.tagged != Some(after.permanent) {
+                tag(worker, &after).await;
+            }
+            delete(worker, message).await;
+            if let Some(original) = stored.original.filter(|_| worker.optimizer.avif) {
+                crate::avif::store(worker, &after, original).await;
+            }
+        }
+        Ok(Written::Fenced(Some(now))) if now.s3_upload_status == Status::Deleted => {
+            erase(attempt, stored.version.as_deref()).await;
+            delete(worker, message).await;
+        }
+        // A lost answer to this very write, or another worker that got here first.
+        Ok(Written::Fenced(Some(now))) if is_final(&now, assignment) => {
+            delete(worker, message).await
+        }
+        Ok(Written::Fenced(_)) => {
+            tracing::warn!("the picture is stored, but the claim was taken over")
+        }
+        Err(trouble) => {
+            tracing::warn!(%trouble, "the picture is stored; whoever claims next adopts it")
+        }
+    }
+}
+
+/// `pending` -> `failed`.
+async fn fail(attempt: &Attempt<'_>, failure: Failure, cause: &str) {
+    let Attempt {
+        worker,
+        assignment,
+        message,
+        ..
+    } = *attempt;
+    let correlation_id = correlation_id(assignment, message);
+    let puts = attempt.puts.load(Ordering::Relaxed);
+    let note = failure.note(correlation_id);
+    let fail = transition::fail(attempt.lease.token(), &note, puts, Timestamp::now());
+    match attempt.lease.write(&fail).await {
+        Ok(Written::Done(_)) => {
+            JobFailed {
+                failure,
+                assignment_id: &assignment.assignment_id,
+                correlation_id,
+                cause,
+            }
+            .emit();
+            worker.finished();
+            delete(worker, message).await;
+        }
+        Ok(Written::Fenced(Some(now))) if is_final(&now, assignment) => {
+            delete(worker, message).await
+        }
+        Ok(Written::Fenced(_)) => tracing::warn!(cause, "not failed: the claim was taken over"),
+        Err(trouble) => {
+            tracing::warn!(%trouble, cause, "not failed: left until its claim runs out")
+        }
+    }
+}
+
+/// Gives claim and message back; the job comes again after `wait`.
+async fn give_back(
+    attempt: &Attempt<'_>,
+    budget: Budget,
+    wait: Duration,
+    why: &'static str,
+    cause: &str,
+) {
+    let Attempt {
+        worker,
+        assignment,
+        message,
+        ..
+    } = *attempt;
+    let now = Timestamp::now();
+    let forgotten_at = assignment.sent_at.unwrap_or(now) + worker.config.job.trust_in_queue();
+    let wake_at = assignment
+        .give_up_at
+        .map_or(forgotten_at, |at| at.min(forgotten_at));
+    let puts = attempt.puts.load(Ordering::Relaxed);
+    let release = transition::release(attempt.lease.token(), budget, puts, wake_at);
+    match attempt.lease.write(&release).await {
+        Ok(Written::Done(_)) => {
+            tracing::info!(why, cause, wait_ms = wait.as_millis() as u64, "given back");
+            metrics::get().job("released", why);
+            later(worker, message, wait).await;
+        }
+        Ok(Written::Fenced(_)) => later(worker, message, wait).await,
+        Err(trouble) => tracing::warn!(%trouble, "not given back: left until its claim runs out"),
+    }
+}
+
+async fn tag(worker: &Worker, assignment: &Assignment) {
+    let id = &assignment.assignment_id;
+    if let Err(error) = worker
+        .pictures
+        .tag(assignment.into(), assignment.permanent)
+        .await
+    {
+        tracing::warn!(%error, "the picture was not tagged; the sweep will");
+        let late = transition::tag_late(Timestamp::now() + TAG_AGAIN);
+        if let Err(error) = worker.store.apply(id, &late).await {
+            tracing::warn!(%error, "nor was that noted");
+        }
+    }
+}
+
+/// The assignment was deleted while its picture was being stored: that version must go.
+async fn erase(attempt: &Attempt<'_>, version: Option<&str>) {
+    let Attempt {
+        worker, assignment, ..
+    } = *attempt;
+    let erased = match version {
+        Some(version) => {
+            worker
+                .pictures
+                .erase_version(assignment.into(), version)
+                .await
+        }
+        None => worker.pictures.erase(assignment.into()).await,
+    };
+    if let Err(error) = erased {
+        tracing::warn!(%error, "a deleted assignment's picture was not erased; the sweep will");
+    }
+}
+
+fn is_final(now: &Assignment, then: &Assignment) -> bool {
+    now.s3_upload_status != Status::Pending || now.round > then.round
+}
+
+fn correlation_id<'a>(assignment: &'a Assignment, message: &'a Message) -> &'a str {
+    match assignment.correlation_id.as_str() {
+        "" => &message.context.correlation_id,
+        id => id,
+    }
+}
+
+/// Exponential in the attempts made, shortened by up to a half so that jobs do not march in step.
+fn backoff(first: Duration, attempts: u32) -> Duration {
+    let doublings = attempts.saturating_sub(1).min(16);
+    jittered((first * 2u32.pow(doublings)).min(MAX_BACKOFF))
+}
+
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(0.5 + 0.5 * fastrand::f64())
+}
+
+/// Nothing is left to do for this message.
+pub(crate) async fn delete(worker: &Worker, message: &Message) {
+    log(
+        worker.queues.jobs.delete(&message.receipt).await,
+        "a message was not deleted; it comes again and is found done",
+    );
+}
+
+/// The message comes again after `wait`.
+pub(crate) async fn later(worker: &Worker, message: &Message, wait: Duration) {
+    log(
+        worker.queues.jobs.hide(&message.receipt, wait).await,
+        "a message comes again when its time is over",
+    );
+}
+
+/// No worker can read this message: an operator has to.
+pub(crate) async fn unreadable(worker: &Worker, message: &Message, error: &UnreadableJob) {
+    bury(
+        worker,
+        message,
+        &format!("the message cannot be read: {error}"),
+    )
+    .await;
+}
+
+/// A job of no assignment.
+pub(crate) async fn unknown(worker: &Worker, message: &Message) {
+    bury(worker, message, "there is no such assignment").await;
+}
+
+async fn bury(worker: &Worker, message: &Message, cause: &str) {
+    Alert {
+        failure: Failure::DeadLetter,
+        assignment_id: "-",
+        correlation_id: &message.context.correlation_id,
+        cause,
+    }
+    .emit();
+    log(
+        worker.queues.bury(message).await,
+        "a message was not moved to the dead letters; it comes again",
+    );
+}
+
+/// The store did not say whose the assignment is.
+pub(crate) async fn unclaimed(worker: &Worker, message: &Message, trouble: &Trouble) {
+    tracing::warn!(%trouble, "not claimed");
+    worker.pace.outage();
+    later(worker, message, jittered(OUTAGE_BACKOFF)).await;
+}
+
+fn log(outcome: Result<(), QueueError>, meaning: &'static str) {
+    match outcome {
+        Ok(()) => {}
+        // The message was delivered again, so another delivery settles it.
+        Err(error @ QueueError::StaleReceipt(_)) => tracing::debug!(%error, "{meaning}"),
+        Err(error) => tracing::warn!(%error, "{meaning}"),
+    }
+}

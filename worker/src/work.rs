@@ -1,0 +1,317 @@
+//! One job from top to bottom.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use atelier_shared::assignment::{Assignment, StageSeconds};
+use atelier_shared::config::Reuse;
+use atelier_shared::failure::Failure;
+use atelier_shared::job::Job;
+use atelier_shared::pictures::{Label, key};
+use atelier_shared::queue::Message;
+use atelier_shared::telemetry::{continue_trace, metrics};
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::{self, Finished};
+use tokio::time::sleep;
+use tracing::Instrument as _;
+
+use crate::generate::{GenerateError, Original};
+use crate::lease::{self, Claimed, Lease, Written};
+use crate::optimize::Ready;
+use crate::reuse;
+use crate::run::Worker;
+use crate::settle;
+use crate::trouble::Trouble;
+use crate::upload::{self, Uploaded};
+
+/// Waits between the calls of one try while the model throttles, each shortened by up to a half.
+const THROTTLE_WAITS: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// Does one job. Returns when the message is settled: deleted, or left to come again.
+pub(crate) async fn work(worker: &Worker, message: Message) {
+    let job = match Job::from_body(&message.body) {
+        Ok(job) => job,
+        Err(unreadable) => return settle::unreadable(worker, &message, &unreadable).await,
+    };
+    let span = tracing::info_span!(
+        "job",
+        assignment = job.assignment_id,
+        round = job.round,
+        correlation_id = message.context.correlation_id,
+    );
+    continue_trace(&span, message.context.trace_parent.as_deref());
+    do_job(worker, &message, &job).instrument(span).await;
+}
+
+async fn do_job(worker: &Worker, message: &Message, job: &Job) {
+    match lease::claim(worker, job, message).await {
+        Ok(Claimed::Mine(lease, assignment)) => {
+            let attempt = Attempt::new(worker, message, &lease, &assignment);
+            let outcome = lease.hold(&worker.stopping, attempt.make_picture()).await;
+            settle::settle(&attempt, outcome).await;
+        }
+        Ok(Claimed::Busy(time)) => settle::later(worker, message, time).await,
+        Ok(Claimed::Over) => settle::delete(worker, message).await,
+        Ok(Claimed::Unknown) => settle::unknown(worker, message).await,
+        Err(trouble) => settle::unclaimed(worker, message, &trouble).await,
+    }
+}
+
+/// One try of a job under a claim.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) message: &'a Message,
+    pub(crate) lease: &'a Lease,
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) started: Instant,
+    /// Puts tried.
+    pub(crate) puts: AtomicU32,
+    queue_wait: Duration,
+}
+
+/// A picture that lies under the assignment's key.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) finished: Finished,
+    /// How it came about: `generated`, `reused` or `adopted`.
+    pub(crate) how: &'static str,
+    /// What the object's tag says of `permanent`; `None` where it is not known.
+    pub(crate) tagged: Option<bool>,
+    /// The version that this try wrote.
+    pub(crate) version: Option<String>,
+    /// What an AVIF can be made from.
+    pub(crate) original: Option<Arc<Original>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(
+        worker: &'a Worker,
+        message: &'a Message,
+        lease: &'a Lease,
+        assignment: &'a Assignment,
+    ) -> Self {
+        let sent_at = assignment
+            .sent_at
+            .or(message.sent_at)
+            .unwrap_or(assignment.created_at);
+        let queue_wait = Timestamp::now().since(sent_at);
+        metrics::get().queue_wait(queue_wait);
+        Self {
+            worker,
+            message,
+            lease,
+            assignment,
+            started: Instant::now(),
+            puts: AtomicU32::new(0),
+            queue_wait,
+        }
+    }
+
+    async fn make_picture(&self) -> Result<Stored, Trouble> {
+        let _company = self.worker.company(self.assignment).await;
+        if let Some(label) = upload::find_ours(self.worker, self.assignment).await? {
+            return Ok(self.adopt(&label, StageSeconds::default(), 0.0));
+        }
+        self.check_budget()?;
+        if let Some((picture, label)) = self.reuse().await {
+            return self
+                .put(picture, label, StageSeconds::default(), None)
+                .await;
+        }
+        let mut stages = StageSeconds::default();
+        let original = timed("generate", &mut stages.generate, self.generate()).await?;
+        let original = Arc::new(original);
+        let picture = self.worker.optimizer.optimize(&original);
+        let picture = timed("optimize", &mut stages.optimize, picture).await?;
+        let label = self.label(&picture, &original.model);
+        self.put(picture, label, stages, Some(original)).await
+    }
+
+    /// Who claims after the last attempt, or after `give_up_at`, only adopts.
+    fn check_budget(&self) -> Result<(), Trouble> {
+        let late = self
+            .assignment
+            .give_up_at
+            .is_some_and(|at| at <= Timestamp::now());
+        let (failure, cause) = if late {
+            (Failure::TooBusy, "still pending at give_up_at")
+        } else if self.assignment.attempts > self.worker.config.job.max_attempts {
+            (Failure::Unforeseen, "all attempts ended without a result")
+        } else {
+            return Ok(());
+        };
+        Err(Trouble::Permanent {
+            failure,
+            cause: cause.to_owned(),
+        })
+    }
+
+    /// A stored picture of the same prompt, model and parameters, if its reader may have it.
+    async fn reuse(&self) -> Option<(Ready, Label)> {
+        let teacher = self.assignment.teacher_id.as_deref();
+        let whose = match (self.worker.config.worker.reuse, teacher) {
+            _ if self.assignment.fresh => return None,
+            (Reuse::Off, _) | (Reuse::Teacher, None) => return None,
+            (Reuse::Teacher, Some(teacher)) => Some(teacher),
+            (Reuse::All, _) => None,
+        };
+        let (picture, from) = reuse::find(self.worker, self.assignment, whose).await?;
+        let label = self.label(&picture, &from.model);
+        Some((picture, label))
+    }
+
+    async fn generate(&self) -> Result<Original, Trouble> {
+        let prompt = &self.assignment.prompt;
+        let mut waits = THROTTLE_WAITS.into_iter();
+        loop {
+            let asked = self.worker.models.generate(prompt, || self.count_call());
+            let cause = match asked.await? {
+                Ok(original) => {
+                    self.worker.pace.answered();
+                    metrics::get().model_cost.add(original.cost_usd, &[]);
+                    return Ok(original);
+                }
+                Err(GenerateError::Throttled(cause)) => cause,
+                Err(error) => return Err(trouble_of(error)),
+            };
+            self.worker.throttled();
+            match waits.next() {
+                Some(wait) => sleep(wait.mul_f64(0.5 + 0.5 * fastrand::f64())).await,
+                None => return Err(Trouble::Throttled(cause)),
+            }
+        }
+    }
+
+    async fn count_call(&self) -> Result<(), Trouble> {
+        let count = transition::count_model_call(self.lease.token());
+        match self.lease.write(&count).await? {
+            Written::Done(_) => {
+                self.worker.called_model();
+                Ok(())
+            }
+            Written::Fenced(_) => Err(Trouble::ClaimLost(
+                "it was taken over before the model was called",
+            )),
+        }
+    }
+
+    async fn put(
+        &self,
+        picture: Ready,
+        label: Label,
+        mut stages: StageSeconds,
+        original: Option<Arc<Original>>,
+    ) -> Result<Stored, Trouble> {
+        let put = upload::upload(
+            self.worker,
+            self.assignment,
+            self.lease,
+            &picture,
+            &label,
+            &self.puts,
+        );
+        let uploaded = timed("upload", &mut stages.upload, put).await?;
+        let cost = original.as_ref().map_or(0.0, |original| original.cost_usd);
+        Ok(match uploaded {
+            Uploaded::Adopted(label) => self.adopt(&label, stages, cost),
+            Uploaded::Stored(version) => Stored {
+                finished: self.finished(&label, stages, cost),
+                how: if original.is_some() {
+                    "generated"
+                } else {
+                    "reused"
+                },
+                tagged: Some(self.assignment.permanent),
+                version,
+                original,
+            },
+        })
+    }
+
+    fn adopt(&self, label: &Label, stages: StageSeconds, cost_usd: f64) -> Stored {
+        Stored {
+            finished: self.finished(label, stages, cost_usd),
+            how: "adopted",
+            tagged: None,
+            version: None,
+            original: None,
+        }
+    }
+
+    fn label(&self, picture: &Ready, model: &str) -> Label {
+        Label {
+            assignment_id: self.assignment.assignment_id.clone(),
+            teacher_id: self.assignment.teacher_id.clone(),
+            created_at: self.assignment.created_at.rfc3339(),
+            original_format: picture.original_format.clone(),
+            optimized: picture.optimized,
+            prompt_hash: self.assignment.prompt_hash.clone(),
+            metadata: picture.metadata.clone(),
+            model: model.to_owned(),
+            reuse_key: reuse::key(&self.assignment.prompt_hash, model, &self.worker.optimizer),
+        }
+    }
+
+    fn finished(&self, label: &Label, stages: StageSeconds, cost_usd: f64) -> Finished {
+        let key = key(&self.assignment.assignment_id);
+        Finished {
+            url: self.worker.config.cdn.url(&key),
+            key,
+            metadata: label.metadata.clone(),
+            model: label.model.clone(),
+            reuse_key: label.reuse_key.clone(),
+            stage_seconds: StageSeconds {
+                queue_wait: Some(self.queue_wait.as_secs_f64()),
+                ..stages
+            },
+            uploads: self.puts.load(Ordering::Relaxed),
+            cost_usd,
+        }
+    }
+}
+
+async fn timed<T>(
+    stage: &'static str,
+    seconds: &mut Option<f64>,
+    work: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    let start = Instant::now();
+    let outcome = work
+        .instrument(tracing::info_span!("stage", name = stage))
+        .await;
+    *seconds = Some(start.elapsed().as_secs_f64());
+    metrics::get().stage(stage, start.elapsed());
+    outcome
+}
+
+fn trouble_of(error: GenerateError) -> Trouble {
+    let cause = error.to_string();
+    match error {
+        GenerateError::Declined(_) => Trouble::Permanent {
+            failure: Failure::Declined,
+            cause,
+        },
+        GenerateError::Throttled(cause) => Trouble::Throttled(cause),
+        GenerateError::NoLiveModel(_) | GenerateError::Credentials(_) => Trouble::Outage {
+            failure: Failure::Configuration,
+            cause,
+        },
+        GenerateError::Away(_) => Trouble::Retryable {
+            failure: Failure::Unforeseen,
+            cause,
+            away: true,
+        },
+        GenerateError::Garbage(_) => Trouble::Retryable {
+            failure: Failure::Unforeseen,
+            cause,
+            away: false,
+        },
+    }
+}
