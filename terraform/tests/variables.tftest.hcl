@@ -1,0 +1,1396 @@
+# Wrong variables are refused, each with a sentence (validation blocks in variables.tf).
+
+# A plan of the whole stack for each would take minutes, so a module that is variables.tf and
+# nothing else stands for it; the last run sees that the stack itself refuses, too.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+mock_provider "aws" {
+  alias  = "us_east_1"
+  source = "./tests/mocks"
+}
+
+run "image_lifecycle_ia_days_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_ia_days = -1
+  }
+
+  expect_failures = [var.image_lifecycle_ia_days]
+}
+
+run "image_lifecycle_ia_days_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_ia_days = 0
+  }
+
+  expect_failures = [var.image_lifecycle_ia_days]
+}
+
+run "image_lifecycle_ia_days_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_ia_days = 29
+  }
+
+  expect_failures = [var.image_lifecycle_ia_days]
+}
+
+run "image_lifecycle_ia_days_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_ia_days = 30.5
+  }
+
+  expect_failures = [var.image_lifecycle_ia_days]
+}
+
+run "image_lifecycle_glacier_days_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_glacier_days = -1
+  }
+
+  expect_failures = [var.image_lifecycle_glacier_days]
+}
+
+run "image_lifecycle_glacier_days_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_glacier_days = 0
+  }
+
+  expect_failures = [var.image_lifecycle_glacier_days]
+}
+
+run "image_lifecycle_glacier_days_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_glacier_days = 29
+  }
+
+  expect_failures = [var.image_lifecycle_glacier_days]
+}
+
+run "image_lifecycle_glacier_days_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_glacier_days = 180.5
+  }
+
+  expect_failures = [var.image_lifecycle_glacier_days]
+}
+
+run "image_lifecycle_expiration_days_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_expiration_days = -1
+  }
+
+  expect_failures = [var.image_lifecycle_expiration_days]
+}
+
+run "image_lifecycle_expiration_days_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_expiration_days = 0
+  }
+
+  expect_failures = [var.image_lifecycle_expiration_days]
+}
+
+run "image_lifecycle_expiration_days_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_expiration_days = 0.5
+  }
+
+  expect_failures = [var.image_lifecycle_expiration_days]
+}
+
+run "image_noncurrent_days_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_noncurrent_days = 0
+  }
+
+  expect_failures = [var.image_noncurrent_days]
+}
+
+run "image_noncurrent_days_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_noncurrent_days = 1.5
+  }
+
+  expect_failures = [var.image_noncurrent_days]
+}
+
+run "prefix_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "Upper"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "under_score"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "-begins"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "ends-"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_5" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "xn--reserved"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_6" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "sthree-reserved"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_7" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "ab"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_8" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "a.dot"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_9" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "with space"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_10" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "prefix_11" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    s3_bucket_prefix = ""
+  }
+
+  expect_failures = [var.s3_bucket_prefix]
+}
+
+run "price_class_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cloudfront_price_class = "PriceClass_300"
+  }
+
+  expect_failures = [var.cloudfront_price_class]
+}
+
+run "price_class_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cloudfront_price_class = ""
+  }
+
+  expect_failures = [var.cloudfront_price_class]
+}
+
+run "quota_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bucket_quota_gb = 0
+  }
+
+  expect_failures = [var.bucket_quota_gb]
+}
+
+run "quota_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bucket_quota_gb = -1
+  }
+
+  expect_failures = [var.bucket_quota_gb]
+}
+
+run "glacier_class_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_glacier_storage_class = "DEEP_ARCHIVE"
+  }
+
+  expect_failures = [var.image_glacier_storage_class]
+}
+
+run "tiering_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_storage_tiering = "both"
+  }
+
+  expect_failures = [var.image_storage_tiering]
+}
+
+run "cors_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cors_allowed_origins = []
+  }
+
+  expect_failures = [var.cors_allowed_origins]
+}
+
+run "cors_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cors_allowed_origins = ["portal.example.org"]
+  }
+
+  expect_failures = [var.cors_allowed_origins]
+}
+
+run "cors_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cors_allowed_origins = ["https://portal.example.org/path"]
+  }
+
+  expect_failures = [var.cors_allowed_origins]
+}
+
+run "ttl_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cloudfront_default_ttl_seconds = 3600
+  }
+
+  expect_failures = [var.cloudfront_default_ttl_seconds]
+}
+
+run "ttl_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cloudfront_default_ttl_seconds = 31536001
+  }
+
+  expect_failures = [var.cloudfront_default_ttl_seconds]
+}
+
+run "ttl_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cloudfront_default_ttl_seconds = 86400.5
+  }
+
+  expect_failures = [var.cloudfront_default_ttl_seconds]
+}
+
+run "error_ttl_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_error_ttl_seconds = 0
+  }
+
+  expect_failures = [var.cdn_error_ttl_seconds]
+}
+
+run "error_ttl_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_error_ttl_seconds = 3600
+  }
+
+  expect_failures = [var.cdn_error_ttl_seconds]
+}
+
+run "aliases_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases = ["pictures.example.org"]
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "cdn_certificate_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_certificate_arn]
+}
+
+run "fleet_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    fleet = "eks"
+  }
+
+  expect_failures = [var.fleet]
+}
+
+run "installation_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name = "Atelier"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "installation_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name = "a"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "installation_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name = "ends-"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "installation_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name = "longer-than-twenty-characters"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "region_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    aws_region = "Oregon"
+  }
+
+  expect_failures = [var.aws_region]
+}
+
+run "model_region_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_region = ""
+  }
+
+  expect_failures = [var.bedrock_region]
+}
+
+run "claim_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    claim_seconds = 0
+  }
+
+  expect_failures = [var.claim_seconds]
+}
+
+run "claim_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    claim_seconds = 43201
+  }
+
+  expect_failures = [var.claim_seconds]
+}
+
+run "claim_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    claim_seconds = 60.5
+  }
+
+  expect_failures = [var.claim_seconds]
+}
+
+run "grace_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    grace_seconds = 0
+  }
+
+  expect_failures = [var.grace_seconds]
+}
+
+run "grace_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    grace_seconds = 91
+  }
+
+  expect_failures = [var.grace_seconds]
+}
+
+run "attempts_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    max_attempts = 0
+  }
+
+  expect_failures = [var.max_attempts]
+}
+
+run "give_up_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    give_up_seconds = 0
+  }
+
+  expect_failures = [var.give_up_seconds]
+}
+
+run "give_up_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    give_up_seconds = 345601
+  }
+
+  expect_failures = [var.give_up_seconds]
+}
+
+run "limit_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    create_limit_per_minute = -1
+  }
+
+  expect_failures = [var.create_limit_per_minute]
+}
+
+run "limit_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    create_limit_per_minute = 0.5
+  }
+
+  expect_failures = [var.create_limit_per_minute]
+}
+
+run "reuse_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    reuse = "class"
+  }
+
+  expect_failures = [var.reuse]
+}
+
+run "quality_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    webp_quality = 0
+  }
+
+  expect_failures = [var.webp_quality]
+}
+
+run "quality_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    webp_quality = 101
+  }
+
+  expect_failures = [var.webp_quality]
+}
+
+run "models_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = []
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "models_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["*"]
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "models_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["openai.image"]
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "worker_min_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_min = -1
+  }
+
+  expect_failures = [var.worker_min]
+}
+
+run "worker_min_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_min = 0.5
+  }
+
+  expect_failures = [var.worker_min]
+}
+
+run "model_quota_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    model_quota_per_minute = 0
+  }
+
+  expect_failures = [var.model_quota_per_minute]
+}
+
+run "model_quota_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    model_quota_per_minute = -1
+  }
+
+  expect_failures = [var.model_quota_per_minute]
+}
+
+run "model_quota_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    model_quota_per_minute = 1.5
+  }
+
+  expect_failures = [var.model_quota_per_minute]
+}
+
+run "spot_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_spot_percent = -1
+  }
+
+  expect_failures = [var.worker_spot_percent]
+}
+
+run "spot_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_spot_percent = 101
+  }
+
+  expect_failures = [var.worker_spot_percent]
+}
+
+run "api_spot_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_spot_percent = 101
+  }
+
+  expect_failures = [var.api_spot_percent]
+}
+
+run "types_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_instance_types = []
+  }
+
+  expect_failures = [var.worker_instance_types]
+}
+
+run "api_types_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_instance_types = []
+  }
+
+  expect_failures = [var.api_instance_types]
+}
+
+run "ami_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    ami_id = "al2023"
+  }
+
+  expect_failures = [var.ami_id]
+}
+
+run "vpc_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    vpc_cidr = "10.0.0.0/8"
+  }
+
+  expect_failures = [var.vpc_cidr]
+}
+
+run "vpc_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    vpc_cidr = "10.0.0.0"
+  }
+
+  expect_failures = [var.vpc_cidr]
+}
+
+run "vpc_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    vpc_cidr = "10.0.0.0/24"
+  }
+
+  expect_failures = [var.vpc_cidr]
+}
+
+run "zones_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    zone_count = 1
+  }
+
+  expect_failures = [var.zone_count]
+}
+
+run "zones_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    zone_count = 5
+  }
+
+  expect_failures = [var.zone_count]
+}
+
+run "store_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_cidrs = ["mongodb.example.org"]
+  }
+
+  expect_failures = [var.store_cidrs]
+}
+
+run "callers_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["my-house"]
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "callers_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "callers_of_an_open_api" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs   = ["0.0.0.0/0"]
+    api_certificate_arn = "arn:aws:acm:us-west-2:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "waf_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    waf_requests_per_5_minutes = 0
+  }
+
+  expect_failures = [var.waf_requests_per_5_minutes]
+}
+
+run "waf_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    waf_requests_per_5_minutes = 9
+  }
+
+  expect_failures = [var.waf_requests_per_5_minutes]
+}
+
+run "topic_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    alarm_topic_arn = "notices"
+  }
+
+  expect_failures = [var.alarm_topic_arn]
+}
+
+run "cdn_topic_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    alarm_topic_arn_us_east_1 = "arn:aws:sns:us-west-2:123456789012:notices"
+  }
+
+  expect_failures = [var.alarm_topic_arn_us_east_1]
+}
+
+run "emails_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    alarm_emails = ["nobody"]
+  }
+
+  expect_failures = [var.alarm_emails]
+}
+
+run "age_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    oldest_job_limit_seconds = 0
+  }
+
+  expect_failures = [var.oldest_job_limit_seconds]
+}
+
+run "budget_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    model_daily_budget_usd = 0
+  }
+
+  expect_failures = [var.model_daily_budget_usd]
+}
+
+run "retention_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    log_retention_days = 0
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "retention_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    log_retention_days = 31
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "tag_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_tag = "a tag"
+  }
+
+  expect_failures = [var.image_tag]
+}
+
+run "secret_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_url_secret_arn = "mongodb://user:password@host"
+  }
+
+  expect_failures = [var.store_url_secret_arn]
+}
+
+run "repository_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_repository = "atelier"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "environment_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_environment = "*"
+  }
+
+  expect_failures = [var.github_environment]
+}
+
+run "oidc_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_oidc_provider_arn = "arn:aws:iam::1:role/x"
+  }
+
+  expect_failures = [var.github_oidc_provider_arn]
+}
+
+run "certificate_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_certificate_arn = "example.org"
+  }
+
+  expect_failures = [var.api_certificate_arn]
+}
+
+run "the_stack_itself_refuses" {
+  command = plan
+
+  variables {
+    image_lifecycle_ia_days = 0
+  }
+
+  expect_failures = [var.image_lifecycle_ia_days]
+}

@@ -1,0 +1,704 @@
+# General
+
+variable "name" {
+  description = "Name of this installation; the prefix of what it creates (for example `atelier-staging`)."
+  type        = string
+  default     = "atelier"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 20 characters of a-z, 0-9 and hyphen, begin with a letter and not end with a hyphen."
+  }
+}
+
+variable "aws_region" {
+  description = "Region of everything except CloudFront and its alarms."
+  type        = string
+  default     = "us-west-2"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "aws_region must be a region's name such as us-west-2."
+  }
+}
+
+variable "bedrock_region" {
+  description = "Region of the text-to-image models. Where it is not `aws_region`, the models are reached through NAT instead of a VPC endpoint."
+  type        = string
+  default     = "us-west-2"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.bedrock_region))
+    error_message = "bedrock_region must be a region's name such as us-west-2."
+  }
+}
+
+variable "tags" {
+  description = "Tags of every resource, beside `Project` and `ManagedBy`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the load balancer, a bucket that holds pictures, or a repository that holds images."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+# Bucket
+
+variable "s3_bucket_prefix" {
+  description = "Prefix of the picture bucket's name; AWS adds a unique suffix."
+  type        = string
+  default     = "education-portal-images"
+  nullable    = false
+
+  validation {
+    condition = (
+      can(regex("^[a-z0-9][a-z0-9-]{1,34}[a-z0-9]$", var.s3_bucket_prefix)) &&
+      !can(regex("^(xn--|sthree-|amzn-s3-demo-)", var.s3_bucket_prefix))
+    )
+    error_message = "s3_bucket_prefix must be 3 to 36 characters of a-z, 0-9 and hyphen, begin and end with a letter or digit, and not begin with xn--, sthree- or amzn-s3-demo-, which S3 reserves."
+  }
+}
+
+variable "image_lifecycle_ia_days" {
+  description = "Days before transitioning to Infrequent Access."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.image_lifecycle_ia_days >= 30 && floor(var.image_lifecycle_ia_days) == var.image_lifecycle_ia_days
+    error_message = "image_lifecycle_ia_days must be a whole number of at least 30: S3 moves nothing to Infrequent Access earlier."
+  }
+}
+
+variable "image_lifecycle_glacier_days" {
+  description = "Days in IA before transitioning to Glacier."
+  type        = number
+  default     = 180
+  nullable    = false
+
+  validation {
+    condition     = var.image_lifecycle_glacier_days >= 30 && floor(var.image_lifecycle_glacier_days) == var.image_lifecycle_glacier_days
+    error_message = "image_lifecycle_glacier_days must be a whole number of at least 30: S3 keeps an object that long in Infrequent Access."
+  }
+}
+
+variable "image_lifecycle_expiration_days" {
+  description = "Days in Glacier before deletion."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = var.image_lifecycle_expiration_days >= 1 && floor(var.image_lifecycle_expiration_days) == var.image_lifecycle_expiration_days
+    error_message = "image_lifecycle_expiration_days must be a whole number of at least 1."
+  }
+}
+
+variable "image_glacier_storage_class" {
+  description = "The Glacier class. `GLACIER_IR` opens a picture in milliseconds; `GLACIER` is cheaper, but a picture in it has to be restored by hand first and readers meet the placeholder."
+  type        = string
+  default     = "GLACIER_IR"
+  nullable    = false
+
+  validation {
+    condition     = contains(["GLACIER_IR", "GLACIER"], var.image_glacier_storage_class)
+    error_message = "image_glacier_storage_class must be GLACIER_IR or GLACIER."
+  }
+}
+
+variable "image_storage_tiering" {
+  description = "`lifecycle` moves pictures by age (IA, then Glacier); `intelligent` leaves the choice to S3 Intelligent-Tiering. Both delete at the same age."
+  type        = string
+  default     = "lifecycle"
+  nullable    = false
+
+  validation {
+    condition     = contains(["lifecycle", "intelligent"], var.image_storage_tiering)
+    error_message = "image_storage_tiering must be lifecycle or intelligent."
+  }
+}
+
+variable "image_noncurrent_days" {
+  description = "Days that an overwritten or deleted version is kept."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.image_noncurrent_days >= 1 && floor(var.image_noncurrent_days) == var.image_noncurrent_days
+    error_message = "image_noncurrent_days must be a whole number of at least 1."
+  }
+}
+
+variable "bucket_quota_gb" {
+  description = "Size that the picture bucket should not pass, in GB (10^9 bytes); the alarm rings at 80% of it."
+  type        = number
+  default     = 500
+  nullable    = false
+
+  validation {
+    condition     = var.bucket_quota_gb > 0
+    error_message = "bucket_quota_gb must be greater than 0."
+  }
+}
+
+variable "cors_allowed_origins" {
+  description = "Origins whose pages may read pictures by script (`https://portal.example.org`); `*` allows all. Showing a picture in a page needs no entry."
+  type        = list(string)
+  default     = ["*"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.cors_allowed_origins) > 0 && alltrue([for origin in var.cors_allowed_origins : can(regex("^(\\*|https?://[^/\\s]+)$", origin))])
+    error_message = "cors_allowed_origins must name at least one origin, each * or a scheme and host such as https://portal.example.org, without a path."
+  }
+}
+
+variable "s3_permissions" {
+  description = "Whether API and worker may use the bucket. `false` removes their S3 permissions and nothing else (the rollback plan): no picture is lost, workers pause."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+# CDN
+
+variable "cloudfront_price_class" {
+  description = "CloudFront price class."
+  type        = string
+  default     = "PriceClass_100"
+  nullable    = false
+
+  validation {
+    condition     = contains(["PriceClass_100", "PriceClass_200", "PriceClass_All"], var.cloudfront_price_class)
+    error_message = "cloudfront_price_class must be PriceClass_100, PriceClass_200 or PriceClass_All."
+  }
+}
+
+variable "cloudfront_default_ttl_seconds" {
+  description = "Seconds that CloudFront keeps a picture that names no lifetime itself."
+  type        = number
+  default     = 86400
+  nullable    = false
+
+  validation {
+    condition     = var.cloudfront_default_ttl_seconds >= 86400 && var.cloudfront_default_ttl_seconds <= 31536000 && floor(var.cloudfront_default_ttl_seconds) == var.cloudfront_default_ttl_seconds
+    error_message = "cloudfront_default_ttl_seconds must be a whole number from 86400 (24 hours, the portal's promise) to 31536000 (a year)."
+  }
+}
+
+variable "cdn_error_ttl_seconds" {
+  description = "Seconds that CloudFront keeps an error's placeholder."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.cdn_error_ttl_seconds >= 1 && var.cdn_error_ttl_seconds <= 60 && floor(var.cdn_error_ttl_seconds) == var.cdn_error_ttl_seconds
+    error_message = "cdn_error_ttl_seconds must be a whole number from 1 to 60."
+  }
+}
+
+variable "cdn_aliases" {
+  description = "Own domain names of the CDN; they need `cdn_certificate_arn`."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.cdn_aliases) == 0 || var.cdn_certificate_arn != null
+    error_message = "cdn_aliases needs cdn_certificate_arn: CloudFront serves an own name only with its certificate."
+  }
+}
+
+variable "cdn_certificate_arn" {
+  description = "ACM certificate of `cdn_aliases`, in us-east-1."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.cdn_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:us-east-1:", var.cdn_certificate_arn))
+    error_message = "cdn_certificate_arn must be the ARN of an ACM certificate in us-east-1, where CloudFront looks for it."
+  }
+}
+
+# Services
+
+variable "fleet" {
+  description = "What runs API and worker: `ec2` (Auto Scaling Groups) or `ecs` (Fargate)."
+  type        = string
+  default     = "ec2"
+  nullable    = false
+
+  validation {
+    condition     = contains(["ec2", "ecs"], var.fleet)
+    error_message = "fleet must be ec2 or ecs."
+  }
+}
+
+variable "image_tag" {
+  description = "Tag of the `atelier-api` and `atelier-worker` images in this installation's repositories."
+  type        = string
+  default     = "0.1.0"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
+    error_message = "image_tag must be 1 to 128 characters of A-Z, a-z, 0-9, underscore, period and hyphen."
+  }
+}
+
+variable "api_image" {
+  description = "Image of the API from elsewhere, instead of this installation's repository."
+  type        = string
+  default     = null
+}
+
+variable "worker_image" {
+  description = "Image of the worker from elsewhere, instead of this installation's repository."
+  type        = string
+  default     = null
+}
+
+variable "collector_image" {
+  description = "Image of the ADOT collector beside each service."
+  type        = string
+  default     = "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3"
+  nullable    = false
+}
+
+variable "store_url_secret_arn" {
+  description = "Secrets Manager secret whose value is `STORE_URL` (`mongodb+srv://...`). `null` makes an empty one, to be filled by hand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.store_url_secret_arn == null || can(regex("^arn:[a-z-]+:secretsmanager:", var.store_url_secret_arn))
+    error_message = "store_url_secret_arn must be the ARN of a Secrets Manager secret."
+  }
+}
+
+variable "bedrock_models" {
+  description = "Text-to-image models, the preferred first. The roles may invoke these and no other."
+  type        = list(string)
+  default = [
+    "stability.stable-image-core-v1:1",
+    "stability.sd3-5-large-v1:0",
+    "stability.stable-image-ultra-v1:1",
+  ]
+  nullable = false
+
+  validation {
+    condition     = length(var.bedrock_models) > 0 && alltrue([for model in var.bedrock_models : can(regex("^(amazon|stability)\\.[a-z0-9.:-]+$", model))])
+    error_message = "bedrock_models must name at least one model, each of the amazon. or stability. family, without wildcards."
+  }
+}
+
+variable "claim_seconds" {
+  description = "`CLAIM_SECONDS`: a worker's lease on a job, and the queue's visibility timeout."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.claim_seconds >= 10 && var.claim_seconds <= 43200 && floor(var.claim_seconds) == var.claim_seconds
+    error_message = "claim_seconds must be a whole number from 10 to 43200, SQS's longest visibility timeout."
+  }
+}
+
+variable "grace_seconds" {
+  description = "`GRACE_SECONDS`: what a worker may use to finish after it was told to stop. Spot gives two minutes' notice."
+  type        = number
+  default     = 25
+  nullable    = false
+
+  validation {
+    condition     = var.grace_seconds >= 1 && var.grace_seconds <= 90 && floor(var.grace_seconds) == var.grace_seconds
+    error_message = "grace_seconds must be a whole number from 1 to 90, so that a drain fits into spot's notice of two minutes."
+  }
+}
+
+variable "max_attempts" {
+  description = "`MAX_ATTEMPTS`: tries of a job."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.max_attempts >= 1 && floor(var.max_attempts) == var.max_attempts
+    error_message = "max_attempts must be a whole number of at least 1."
+  }
+}
+
+variable "give_up_seconds" {
+  description = "`GIVE_UP_SECONDS`: no assignment is pending longer."
+  type        = number
+  default     = 21600
+  nullable    = false
+
+  validation {
+    condition     = var.give_up_seconds >= 60 && var.give_up_seconds <= 345600 && floor(var.give_up_seconds) == var.give_up_seconds
+    error_message = "give_up_seconds must be a whole number from 60 to 345600, the queue's retention of four days."
+  }
+}
+
+variable "create_limit_per_minute" {
+  description = "`CREATE_LIMIT_PER_MINUTE`: assignments a minute and subject; 0 means no limit."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.create_limit_per_minute >= 0 && floor(var.create_limit_per_minute) == var.create_limit_per_minute
+    error_message = "create_limit_per_minute must be a whole number of at least 0."
+  }
+}
+
+variable "reuse" {
+  description = "`REUSE`: whose pictures of the same prompt are used again: `teacher`, `all` or `off`."
+  type        = string
+  default     = "teacher"
+  nullable    = false
+
+  validation {
+    condition     = contains(["teacher", "all", "off"], var.reuse)
+    error_message = "reuse must be teacher, all or off."
+  }
+}
+
+variable "webp_quality" {
+  description = "`WEBP_QUALITY` of the pictures."
+  type        = number
+  default     = 85
+  nullable    = false
+
+  validation {
+    condition     = var.webp_quality >= 1 && var.webp_quality <= 100 && floor(var.webp_quality) == var.webp_quality
+    error_message = "webp_quality must be a whole number from 1 to 100."
+  }
+}
+
+variable "api_environment" {
+  description = "More of the API's environment: the identity provider's `AUTH_*`, or `AUTH = \"off\"`."
+  type        = map(string)
+  default     = { AUTH = "off" }
+  nullable    = false
+}
+
+variable "worker_environment" {
+  description = "More of the worker's environment, for example `AVIF`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+# Capacity
+
+variable "worker_min" {
+  description = "Least number of workers, 0 or more. `null` takes scaling.json's."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.worker_min == null || try(var.worker_min >= 0 && floor(var.worker_min) == var.worker_min, false)
+    error_message = "worker_min must be a whole number of at least 0."
+  }
+}
+
+variable "model_quota_per_minute" {
+  description = "Pictures a minute that the account's Bedrock quota allows; the largest number of workers follows from it. `null` takes scaling.json's."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.model_quota_per_minute == null || try(var.model_quota_per_minute >= 1 && floor(var.model_quota_per_minute) == var.model_quota_per_minute, false)
+    error_message = "model_quota_per_minute must be a whole number of at least 1."
+  }
+}
+
+variable "worker_spot_percent" {
+  description = "Share of the workers above the first that run on spot capacity, in percent. An interruption gives their jobs back."
+  type        = number
+  default     = 80
+  nullable    = false
+
+  validation {
+    condition     = var.worker_spot_percent >= 0 && var.worker_spot_percent <= 100 && floor(var.worker_spot_percent) == var.worker_spot_percent
+    error_message = "worker_spot_percent must be a whole number from 0 to 100."
+  }
+}
+
+variable "api_spot_percent" {
+  description = "Share of the API above its least number that runs on spot capacity, in percent."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.api_spot_percent >= 0 && var.api_spot_percent <= 100 && floor(var.api_spot_percent) == var.api_spot_percent
+    error_message = "api_spot_percent must be a whole number from 0 to 100."
+  }
+}
+
+variable "api_instance_types" {
+  description = "`ec2`: the API's instance types, the preferred first, all of one architecture (that of the images and of `ami_id`)."
+  type        = list(string)
+  default     = ["t3.small", "t3a.small"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.api_instance_types) > 0
+    error_message = "api_instance_types must name at least one instance type."
+  }
+}
+
+variable "worker_instance_types" {
+  description = "`ec2`: the worker's instance types, the preferred first; several make spot capacity likelier."
+  type        = list(string)
+  default     = ["c6i.large", "c6a.large", "m6i.large", "m6a.large", "c5.large"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.worker_instance_types) > 0
+    error_message = "worker_instance_types must name at least one instance type."
+  }
+}
+
+variable "ami_id" {
+  description = "`ec2`: image of the instances. `null` takes the newest Amazon Linux 2023 (x86_64); one with Docker baked in boots faster."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ami_id == null || can(regex("^ami-[0-9a-f]+$", var.ami_id))
+    error_message = "ami_id must look like ami-0123456789abcdef0."
+  }
+}
+
+variable "api_task_size" {
+  description = "`ecs`: the API task's CPU units (1024 = one vCPU) and memory in MiB, collector included."
+  type        = object({ cpu = number, memory = number })
+  default     = { cpu = 512, memory = 1024 }
+  nullable    = false
+}
+
+variable "worker_task_size" {
+  description = "`ecs`: the worker task's CPU units (1024 = one vCPU) and memory in MiB, collector included."
+  type        = object({ cpu = number, memory = number })
+  default     = { cpu = 1024, memory = 2048 }
+  nullable    = false
+}
+
+# Network
+
+variable "vpc_cidr" {
+  description = "Addresses of the VPC, a /16 to /20."
+  type        = string
+  default     = "10.40.0.0/16"
+  nullable    = false
+
+  validation {
+    condition     = can(cidrnetmask(var.vpc_cidr)) && try(tonumber(split("/", var.vpc_cidr)[1]) >= 16 && tonumber(split("/", var.vpc_cidr)[1]) <= 20, false)
+    error_message = "vpc_cidr must be an IPv4 range between /16 and /20, such as 10.40.0.0/16."
+  }
+}
+
+variable "zone_count" {
+  description = "Availability zones in use."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.zone_count >= 2 && var.zone_count <= 4 && floor(var.zone_count) == var.zone_count
+    error_message = "zone_count must be 2, 3 or 4: a load balancer needs two zones."
+  }
+}
+
+variable "nat_gateway_per_zone" {
+  description = "A NAT gateway in each zone, so that one zone's loss takes no other's way out; `false` has one for all, which costs less."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "flow_logs" {
+  description = "Log the VPC's flows."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "store_cidrs" {
+  description = "Where the MongoDB of `STORE_URL` lives; the services may reach its ports (27015 to 27019) there and nowhere else."
+  type        = list(string)
+  default     = ["0.0.0.0/0"]
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for cidr in var.store_cidrs : can(cidrnetmask(cidr))])
+    error_message = "store_cidrs must be IPv4 ranges such as 10.0.0.0/8."
+  }
+}
+
+variable "api_certificate_arn" {
+  description = "ACM certificate of the API's own name, in `aws_region`. `null` serves plain HTTP, to narrow `api_ingress_cidrs` only."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:", var.api_certificate_arn))
+    error_message = "api_certificate_arn must be the ARN of an ACM certificate."
+  }
+}
+
+variable "api_ingress_cidrs" {
+  description = "Who may call the API's load balancer. Empty means nobody yet."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for cidr in var.api_ingress_cidrs : can(cidrnetmask(cidr))])
+    error_message = "api_ingress_cidrs must be IPv4 ranges such as 203.0.113.7/32."
+  }
+
+  validation {
+    condition     = !contains(var.api_ingress_cidrs, "0.0.0.0/0") || (var.api_certificate_arn != null && lookup(var.api_environment, "AUTH", "") != "off")
+    error_message = "api_ingress_cidrs may hold 0.0.0.0/0 only with api_certificate_arn and with authentication (no AUTH = \"off\" in api_environment): everybody could read the traffic and spend the model's budget."
+  }
+}
+
+variable "waf_requests_per_5_minutes" {
+  description = "Requests that one address may make in five minutes before the WAF blocks it; `null` means no WAF."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.waf_requests_per_5_minutes == null || try(var.waf_requests_per_5_minutes >= 10 && floor(var.waf_requests_per_5_minutes) == var.waf_requests_per_5_minutes, false)
+    error_message = "waf_requests_per_5_minutes must be a whole number of at least 10, AWS's least rate."
+  }
+}
+
+# Alarms and logs
+
+variable "alarm_topic_arn" {
+  description = "SNS topic in `aws_region` that the alarms tell; `null` makes one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn == null || can(regex("^arn:[a-z-]+:sns:", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be the ARN of an SNS topic."
+  }
+}
+
+variable "alarm_topic_arn_us_east_1" {
+  description = "SNS topic in us-east-1 that CloudFront's alarms tell; `null` makes one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn_us_east_1 == null || can(regex("^arn:[a-z-]+:sns:us-east-1:", var.alarm_topic_arn_us_east_1))
+    error_message = "alarm_topic_arn_us_east_1 must be the ARN of an SNS topic in us-east-1, where CloudFront's metrics are."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Addresses that the topics made here write to, after each has confirmed."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+$", address))])
+    error_message = "alarm_emails must be e-mail addresses."
+  }
+}
+
+variable "oldest_job_limit_seconds" {
+  description = "Age of the oldest waiting job that rings the alarm."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.oldest_job_limit_seconds >= 60 && floor(var.oldest_job_limit_seconds) == var.oldest_job_limit_seconds
+    error_message = "oldest_job_limit_seconds must be a whole number of at least 60."
+  }
+}
+
+variable "model_daily_budget_usd" {
+  description = "Spend on the models a day that rings the alarm, in USD."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  validation {
+    condition     = var.model_daily_budget_usd > 0
+    error_message = "model_daily_budget_usd must be greater than 0."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be one that CloudWatch Logs knows, such as 30, 90, 365 or 731."
+  }
+}
+
+# Deployment
+
+variable "github_repository" {
+  description = "Repository (`owner/name`) whose workflows may take the deploy role through OIDC; `null` leaves it to the account's own people."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github_repository))
+    error_message = "github_repository must be owner/name."
+  }
+}
+
+variable "github_environment" {
+  description = "The repository's deployment environment; only its jobs, after its approval, get the deploy role."
+  type        = string
+  default     = "staging"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]+$", var.github_environment))
+    error_message = "github_environment must be a name of letters, digits, underscore and hyphen."
+  }
+}
+
+variable "github_oidc_provider_arn" {
+  description = "The account's OIDC provider for GitHub, where it has one already; `null` makes it (an account can hold one)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_oidc_provider_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/", var.github_oidc_provider_arn))
+    error_message = "github_oidc_provider_arn must be the ARN of an IAM OIDC provider."
+  }
+}
+
+variable "terraform_state_bucket" {
+  description = "Bucket of Terraform's state, which the deploy role needs for its plans; `null` where the state is elsewhere."
+  type        = string
+  default     = null
+}
