@@ -3,5 +3,6 @@
 pub mod counters;
 pub mod faults;
 pub mod listener;
+pub mod s3;
 pub mod signature;
 pub mod sqs;

@@ -1,0 +1,191 @@
+//! The embedded S3: the protocol and the signatures are the `s3s` crate's, the storage is ours.
+//!
+//! Multipart uploads are not implemented, and a body is held in memory, so that an object has at
+//! most [`MAX_OBJECT_BYTES`]. A conditional write never answers 409 (`ConditionalRequestConflict`):
+//! the check and the write are one step here, so a delete comes before or after both.
+
+mod bucket;
+mod checksum;
+mod conditions;
+mod errors;
+mod listing;
+mod names;
+mod operations;
+mod paging;
+mod tags;
+mod upload;
+mod version;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::error_handling::HandleErrorLayer;
+use http::StatusCode;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::service::S3ServiceBuilder;
+use s3s::{S3Result, s3_error};
+use tower::ServiceBuilder;
+
+use crate::counters::Counters;
+use crate::faults::{Fault, Kind, Service};
+use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use bucket::Bucket;
+
+/// Largest object that a put may bring: 256 MiB.
+pub const MAX_OBJECT_BYTES: usize = 256 << 20;
+
+/// The embedded S3 over the folder `data`, which holds a folder a bucket. The bucket `bucket` is
+/// made if there is none. Every bucket is versioned.
+///
+/// # Errors
+/// The folder cannot be read or written, or `bucket` is not a name for a bucket.
+pub fn router(data: &Path, bucket: &str, counters: Counters) -> anyhow::Result<Router> {
+    anyhow::ensure!(
+        s3s::path::check_bucket_name(bucket),
+        "{bucket:?} is not a name for a bucket: 3 to 63 of a-z, 0-9, '.' and '-'"
+    );
+    let buckets = Buckets::open(data)
+        .and_then(|buckets| {
+            buckets.create(bucket)?;
+            Ok(buckets)
+        })
+        .with_context(|| format!("cannot open the buckets in {}", data.display()))?;
+    let mut builder = S3ServiceBuilder::new(operations::Operations(Arc::new(buckets)));
+    builder.set_auth(Credentials);
+    builder.set_access(Gate(counters));
+    let service = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(async |error: s3s::HttpError| {
+            tracing::error!(?error, "the embedded S3 failed");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }))
+        .service(builder.build());
+    Ok(Router::new().fallback_service(service))
+}
+
+/// All buckets, by name.
+#[derive(Debug)]
+struct Buckets {
+    folder: PathBuf,
+    open: RwLock<BTreeMap<String, Arc<Bucket>>>,
+}
+
+impl Buckets {
+    fn open(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let mut open = BTreeMap::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string()
+                && s3s::path::check_bucket_name(&name)
+            {
+                open.insert(name, Arc::new(Bucket::open(&entry.path())?));
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            open: RwLock::new(open),
+        })
+    }
+
+    /// Whether the bucket is new.
+    fn create(&self, name: &str) -> io::Result<bool> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if open.contains_key(name) {
+            return Ok(false);
+        }
+        let bucket = Bucket::open(&self.folder.join(name))?;
+        open.insert(name.to_owned(), Arc::new(bucket));
+        Ok(true)
+    }
+
+    fn get(&self, name: &str) -> S3Result<Arc<Bucket>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.get(name)
+            .cloned()
+            .ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+    }
+
+    fn all(&self) -> Vec<(String, Arc<Bucket>)> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.iter()
+            .map(|(name, bucket)| (name.clone(), bucket.clone()))
+            .collect()
+    }
+}
+
+/// The one pair of keys.
+struct Credentials;
+
+#[async_trait::async_trait]
+impl S3Auth for Credentials {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == ACCESS_KEY_ID {
+            return Ok(SECRET_ACCESS_KEY.into());
+        }
+        Err(s3_error!(
+            InvalidAccessKeyId,
+            "The AWS Access Key Id you provided does not exist in our records."
+        ))
+    }
+}
+
+/// Before every operation: refuses the unsigned, strikes with an ordered fault, counts.
+struct Gate(Counters);
+
+#[async_trait::async_trait]
+impl S3Access for Gate {
+    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if request.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        match request
+            .extensions_mut()
+            .get::<Fault>()
+            .map(|fault| fault.kind)
+        {
+            Some(Kind::Throttle) => {
+                return Err(s3_error!(SlowDown, "Please reduce your request rate."));
+            }
+            Some(Kind::Denied) => return Err(s3_error!(AccessDenied, "Access Denied")),
+            Some(Kind::Missing) => {
+                return Err(s3_error!(
+                    NoSuchBucket,
+                    "The specified bucket does not exist"
+                ));
+            }
+            _ => {}
+        }
+        self.0.add(Service::S3, counter(request.s3_op().name()));
+        Ok(())
+    }
+}
+
+/// The name under which an operation is counted.
+fn counter(operation: &str) -> &'static str {
+    match operation {
+        "CopyObject" => "copy_object",
+        "CreateBucket" => "create_bucket",
+        "DeleteObject" => "delete_object",
+        "DeleteObjectTagging" => "delete_object_tagging",
+        "DeleteObjects" => "delete_objects",
+        "GetBucketEncryption" => "get_bucket_encryption",
+        "GetBucketLocation" => "get_bucket_location",
+        "GetBucketVersioning" => "get_bucket_versioning",
+        "GetObject" => "get_object",
+        "GetObjectTagging" => "get_object_tagging",
+        "HeadBucket" => "head_bucket",
+        "HeadObject" => "head_object",
+        "ListBuckets" => "list_buckets",
+        "ListObjectVersions" => "list_object_versions",
+        "ListObjects" => "list_objects",
+        "ListObjectsV2" => "list_objects_v2",
+        "PutObject" => "put_object",
+        "PutObjectTagging" => "put_object_tagging",
+        _ => "not_implemented",
+    }
+}

@@ -1,0 +1,93 @@
+//! How the pages of a listing look on the wire.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use s3s::dto::{CommonPrefix, ETag, EncodingType, ObjectStorageClass};
+use s3s::{S3Result, s3_error};
+
+use super::version::Head;
+
+/// S3's limit of entries in a page of a listing, and its default.
+pub(super) const MAX_KEYS: i32 = 1000;
+
+/// The size of the page that is asked for.
+pub(super) fn max_keys(asked: Option<i32>) -> S3Result<i32> {
+    match asked.unwrap_or(MAX_KEYS) {
+        negative @ ..0 => Err(s3_error!(
+            InvalidArgument,
+            "max-keys must be 0 to 2147483647, not {negative}"
+        )),
+        asked => Ok(asked.min(MAX_KEYS)),
+    }
+}
+
+/// A continuation token is the last key of the page before, in base64, so that nobody reads it.
+pub(super) fn token_of(key: &str) -> String {
+    base64_simd::URL_SAFE_NO_PAD.encode_to_string(key)
+}
+
+/// The key that a token stands for.
+pub(super) fn after_of(token: &str) -> S3Result<String> {
+    base64_simd::URL_SAFE_NO_PAD
+        .decode_to_vec(token)
+        .ok()
+        .and_then(|key| String::from_utf8(key).ok())
+        .ok_or_else(|| {
+            s3_error!(
+                InvalidArgument,
+                "The continuation token provided is incorrect"
+            )
+        })
+}
+
+/// Encodes keys where the client asked for it, since XML cannot hold every character.
+#[derive(Clone, Copy)]
+pub(super) struct KeyEncoder {
+    url: bool,
+}
+
+const NOT_IN_URL: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+impl KeyEncoder {
+    pub fn new(asked: Option<&EncodingType>) -> Self {
+        Self {
+            url: asked.is_some_and(|asked| asked.as_str() == EncodingType::URL),
+        }
+    }
+
+    pub fn encode(self, key: String) -> String {
+        if self.url {
+            utf8_percent_encode(&key, NOT_IN_URL).to_string()
+        } else {
+            key
+        }
+    }
+
+    pub fn prefixes(self, prefixes: Vec<String>) -> Option<Vec<CommonPrefix>> {
+        let prefixes = prefixes.into_iter().map(|prefix| CommonPrefix {
+            prefix: Some(self.encode(prefix)),
+        });
+        Some(prefixes.collect())
+    }
+
+    pub fn objects(self, heads: Vec<(Head, bool)>) -> Vec<s3s::dto::Object> {
+        let objects = heads.into_iter().map(|(head, _)| {
+            let object = head.object().cloned().unwrap_or_default();
+            s3s::dto::Object {
+                e_tag: Some(ETag::Strong(object.etag)),
+                key: Some(self.encode(head.key)),
+                last_modified: Some(head.modified.into()),
+                size: Some(object.size as i64),
+                storage_class: Some(ObjectStorageClass::from_static(
+                    ObjectStorageClass::STANDARD,
+                )),
+                ..Default::default()
+            }
+        });
+        objects.collect()
+    }
+}

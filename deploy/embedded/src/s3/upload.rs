@@ -1,0 +1,99 @@
+//! What a put brings, read and checked.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::HeaderMap;
+use s3s::dto::{Metadata, ServerSideEncryption, StreamingBlob};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+
+use super::MAX_OBJECT_BYTES;
+use super::checksum::{Algorithm, Checksum};
+use super::errors::bad_digest;
+
+/// S3's limit of user metadata, names and values together.
+const MAX_METADATA_BYTES: usize = 2048;
+
+/// The whole body.
+pub(super) async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+    let Some(mut body) = body else {
+        return Ok(Bytes::new());
+    };
+    let mut all = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| {
+            S3Error::with_message(
+                S3ErrorCode::IncompleteBody,
+                format!("The body broke off: {error}"),
+            )
+        })?;
+        if all.len() + chunk.len() > MAX_OBJECT_BYTES {
+            return Err(s3_error!(
+                EntityTooLarge,
+                "The embedded S3 takes objects of at most {MAX_OBJECT_BYTES} bytes"
+            ));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+/// Compares every checksum that came in the headers or behind the body. Answers the one to keep:
+/// what the client sent, else CRC-64/NVME, as S3 does.
+pub(super) fn check(
+    body: &[u8],
+    headers: &HeaderMap,
+    trailers: Option<&HeaderMap>,
+) -> S3Result<Checksum> {
+    let mut kept = None;
+    for (algorithm, name) in Algorithm::ALL {
+        let sent = headers
+            .get(name)
+            .or_else(|| trailers.and_then(|them| them.get(name)));
+        let Some(sent) = sent else { continue };
+        let computed = algorithm.of(body);
+        if sent.as_bytes() != computed.value.as_bytes() {
+            return Err(bad_digest(name));
+        }
+        kept = Some(computed);
+    }
+    Ok(kept.unwrap_or_else(|| Algorithm::Crc64nvme.of(body)))
+}
+
+/// `aws-chunked` tells how the body came, and is not kept.
+pub(super) fn without_aws_chunked(encoding: String) -> Option<String> {
+    let kept: Vec<&str> = encoding
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty() && *one != "aws-chunked")
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(","))
+}
+
+/// `x-amz-meta-*`, within its limit.
+pub(super) fn metadata(given: Option<Metadata>) -> S3Result<BTreeMap<String, String>> {
+    let metadata: BTreeMap<String, String> = given.unwrap_or_default().into_iter().collect();
+    let size: usize = metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if size > MAX_METADATA_BYTES {
+        return Err(s3_error!(
+            MetadataTooLarge,
+            "Your metadata headers exceed the maximum allowed metadata size of {MAX_METADATA_BYTES} bytes"
+        ));
+    }
+    Ok(metadata)
+}
+
+/// The encryption that a put asks for.
+pub(super) fn encryption(asked: Option<&ServerSideEncryption>) -> S3Result<String> {
+    match asked.map(ServerSideEncryption::as_str) {
+        None | Some(ServerSideEncryption::AES256) => Ok(ServerSideEncryption::AES256.to_owned()),
+        Some(other) => Err(s3_error!(
+            NotImplemented,
+            "The embedded S3 knows AES256 encryption only, not {other}"
+        )),
+    }
+}
