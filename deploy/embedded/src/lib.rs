@@ -1,5 +1,6 @@
 //! The cloud on one machine, over its real wire protocols.
 
+pub mod cdn;
 pub mod counters;
 pub mod faults;
 pub mod listener;

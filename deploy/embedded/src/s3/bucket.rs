@@ -29,15 +29,15 @@ use super::version::{self, Head, Kind, Object, Opened};
 /// Why a bucket does not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// The key has no object; where a delete marker says so, its head.
+    /// The key has no object; where a delete marker says so, the marker's version.
     #[error("the key does not exist")]
-    NoSuchKey(Option<Head>),
+    NoSuchKey(Option<String>),
     /// The key has no version of this id.
     #[error("the version does not exist")]
     NoSuchVersion,
     /// The version is a delete marker, which has no bytes, metadata or tags.
     #[error("the version is a delete marker")]
-    IsDeleteMarker(Head),
+    IsDeleteMarker(String),
     /// The key's latest version is not what the condition asks for.
     #[error("the condition does not hold")]
     PreconditionFailed,
@@ -68,7 +68,9 @@ impl Condition {
             {
                 Ok(())
             }
-            (Self::Matches(_), None) => Err(Refusal::NoSuchKey(latest.cloned())),
+            (Self::Matches(_), None) => {
+                Err(Refusal::NoSuchKey(latest.map(|head| head.version.clone())))
+            }
             _ => Err(Refusal::PreconditionFailed),
         }
     }
@@ -123,7 +125,11 @@ impl Bucket {
         body: &[u8],
         condition: &Condition,
     ) -> Result<Head, Refusal> {
-        self.add(Head::new(key, Kind::Object(object)), body, condition)
+        self.add(
+            Head::new(key, Kind::Object(Box::new(object))),
+            body,
+            condition,
+        )
     }
 
     /// Puts a delete marker as the latest version of `key`, if `condition` holds.
@@ -196,8 +202,8 @@ impl Bucket {
         };
         match (&opened.head.kind, version) {
             (Kind::Object(_), _) => Ok(opened),
-            (Kind::DeleteMarker, None) => Err(Refusal::NoSuchKey(Some(opened.head))),
-            (Kind::DeleteMarker, Some(_)) => Err(Refusal::IsDeleteMarker(opened.head)),
+            (Kind::DeleteMarker, None) => Err(Refusal::NoSuchKey(Some(opened.head.version))),
+            (Kind::DeleteMarker, Some(_)) => Err(Refusal::IsDeleteMarker(opened.head.version)),
         }
     }
 
@@ -221,7 +227,7 @@ impl Bucket {
         let mut head = opened.head.clone();
         match &mut head.kind {
             Kind::Object(object) => object.tags = tags,
-            Kind::DeleteMarker => return Err(Refusal::IsDeleteMarker(head)),
+            Kind::DeleteMarker => return Err(Refusal::IsDeleteMarker(id)),
         }
         let aside = self.aside();
         version::write(&aside, &head, &opened.body()?)?;

@@ -4,7 +4,6 @@ use http::{HeaderMap, HeaderValue};
 use s3s::{S3Error, s3_error};
 
 use super::bucket::Refusal;
-use super::version::Head;
 
 impl From<Refusal> for S3Error {
     fn from(refusal: Refusal) -> Self {
@@ -50,14 +49,14 @@ pub(super) fn bad_digest(header: &str) -> S3Error {
     )
 }
 
-pub(super) fn marker_headers(marker: &Head) -> HeaderMap {
+pub(super) fn marker_headers(version: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(
         http::header::CONTENT_TYPE,
         HeaderValue::from_static("application/xml"),
     );
     headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
-    if let Ok(id) = HeaderValue::from_str(&marker.version) {
+    if let Ok(id) = HeaderValue::from_str(version) {
         headers.insert("x-amz-version-id", id);
     }
     headers

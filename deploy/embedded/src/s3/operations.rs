@@ -354,7 +354,7 @@ impl S3 for Operations {
         let bucket = self.0.get(&input.bucket)?;
         let condition = condition(None, input.if_match)?;
         let deleted =
-            blocking(move || Ok(delete(&bucket, input.key, input.version_id, &condition)?)).await?;
+            blocking(move || delete(&bucket, input.key, input.version_id, &condition)).await?;
         answer(DeleteObjectOutput {
             delete_marker: deleted.delete_marker,
             version_id: deleted.delete_marker_version_id.or(deleted.version_id),

@@ -31,7 +31,7 @@ pub(super) struct Head {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
     /// An object with its bytes.
-    Object(Object),
+    Object(Box<Object>),
     /// A delete marker.
     DeleteMarker,
 }
