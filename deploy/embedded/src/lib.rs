@@ -4,6 +4,7 @@ pub mod cdn;
 pub mod counters;
 pub mod faults;
 pub mod listener;
+pub mod model;
 pub mod s3;
 pub mod signature;
 pub mod sqs;

@@ -1,0 +1,325 @@
+//! Text-to-image models as Bedrock's runtime serves them: `POST /model/{modelId}/invoke`, in the
+//! request families of Amazon and of Stability, with Bedrock's errors.
+//! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>
+//!
+//! Some prompts are hooks for tests and demonstrations: `[bomb]` is answered with a small PNG that
+//! claims 60,000 x 60,000 pixels, `[big]` with 2048 x 2048 pixels, and the words "violence",
+//! "gore" and "gory" are declined as a content filter would.
+
+mod amazon;
+mod error;
+mod stability;
+mod temper;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::counters::Counters;
+use crate::faults::{Fault, Kind, Service};
+use crate::signature;
+
+use error::{Error, Exception};
+pub use temper::{Settings, Temper};
+
+/// Requests are a prompt and a few numbers.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+
+/// Models that answer.
+const LIVE: [(&str, Family); 5] = [
+    ("stability.stable-image-core-v1:1", Family::Stability),
+    ("stability.sd3-5-large-v1:0", Family::Stability),
+    ("stability.stable-image-ultra-v1:1", Family::Stability),
+    ("amazon.titan-image-generator-v2:0", Family::Amazon),
+    ("amazon.nova-canvas-v2:0", Family::Amazon),
+];
+
+/// Models that answered once and reached their end of life.
+const RETIRED: [&str; 5] = [
+    "amazon.nova-canvas-v1:0",
+    "amazon.titan-image-generator-v1",
+    "stability.sd3-large-v1:0",
+    "stability.stable-image-core-v1:0",
+    "stability.stable-image-ultra-v1:0",
+];
+
+/// How a model wants to be asked, and how it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Amazon,
+    Stability,
+}
+
+/// A request that was read and found valid.
+#[derive(Debug)]
+struct Order {
+    prompt: String,
+    seed: u64,
+    width: u32,
+    height: u32,
+    /// How many pictures; Amazon's family paints up to five.
+    count: u32,
+}
+
+#[derive(Clone)]
+struct Model {
+    temper: Temper,
+    counters: Counters,
+    /// As many paintings at once as there are cores.
+    easels: Arc<Semaphore>,
+    /// Takes turns where a fault or a filter shows in two ways.
+    turn: Arc<AtomicUsize>,
+}
+
+/// Serves the models. What ordered faults look like is the service's own business: throttled,
+/// denied, missing, garbage, filtered and retired are answered here.
+pub fn router(temper: Temper, counters: Counters) -> Router {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let model = Model {
+        temper,
+        counters,
+        easels: Arc::new(Semaphore::new(cores)),
+        turn: Arc::default(),
+    };
+    Router::new()
+        .route("/model/{model_id}/invoke", post(invoke))
+        .fallback(|| async {
+            Error::new(Exception::UnknownOperation, "The operation is not known.").into_response()
+        })
+        .with_state(model)
+}
+
+async fn invoke(
+    State(model): State<Model>,
+    Path(model_id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    match model.answer(&model_id, request).await {
+        Ok(json) => {
+            let json_type = HeaderValue::from_static("application/json");
+            ([(CONTENT_TYPE, json_type)], json).into_response()
+        }
+        Err(error) => {
+            if let Some(operation) = error.exception.counter() {
+                model.counters.add(Service::Bedrock, operation);
+            }
+            error.into_response()
+        }
+    }
+}
+
+impl Model {
+    async fn answer(&self, model_id: &str, request: Request<Body>) -> Result<Bytes, Error> {
+        let start = Instant::now();
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, MAX_REQUEST_BYTES)
+            .await
+            .map_err(|_| {
+                Error::malformed(&format!(
+                    "the body is longer than {MAX_REQUEST_BYTES} bytes"
+                ))
+            })?;
+        signature::verify(&parts, &body).map_err(Error::refused)?;
+        self.counters.add(Service::Bedrock, "calls");
+
+        let fault = parts.extensions.get::<Fault>().map(|fault| fault.kind);
+        if let Some(error) = fault.and_then(struck) {
+            return Err(error);
+        }
+        let family = family(model_id)?;
+        let temper = self.temper.get();
+        self.lose_temper(&temper)?;
+        let order = match family {
+            Family::Amazon => amazon::read(&body)?,
+            Family::Stability => stability::read(&body)?,
+        };
+
+        let answer = if fault == Some(Kind::Filtered) || is_declined(&order.prompt) {
+            self.decline(family, order.seed)
+        } else if fault == Some(Kind::Garbage) {
+            Ok(self.garbage(family, order.seed))
+        } else {
+            self.paint(family, order).await
+        };
+        tokio::time::sleep_until(start + temper.latency).await;
+        answer
+    }
+
+    /// Fails a share of the calls, as [`Settings`] ask for.
+    fn lose_temper(&self, temper: &Settings) -> Result<(), Error> {
+        if fastrand::f64() < temper.throttle {
+            return Err(Error::throttled());
+        }
+        if fastrand::f64() < temper.failure {
+            return Err(match self.turn() % 3 {
+                0 => Error::new(
+                    Exception::ServiceUnavailable,
+                    "Bedrock is unable to process your request.",
+                ),
+                1 => Error::new(
+                    Exception::InternalServer,
+                    "The system encountered an unexpected error during processing. Try your request again.",
+                ),
+                _ => Error::new(
+                    Exception::ModelTimeout,
+                    "Model has timed out in processing the request. Try your request again.",
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Amazon's models decline alternately the finished picture and the prompt.
+    fn decline(&self, family: Family, seed: u64) -> Result<Bytes, Error> {
+        self.counters.add(Service::Bedrock, "declined");
+        match family {
+            Family::Stability => Ok(stability::filtered(seed)),
+            Family::Amazon if self.turn().is_multiple_of(2) => Ok(amazon::filtered()),
+            Family::Amazon => Err(Error::new(
+                Exception::Validation,
+                "This request has been blocked by our content filters.",
+            )),
+        }
+    }
+
+    /// Alternately JSON that is cut off, and bytes that are no picture.
+    fn garbage(&self, family: Family, seed: u64) -> Bytes {
+        let nothing = wrap(family, seed, &[b"These bytes are no picture.".to_vec()]);
+        if self.turn().is_multiple_of(2) {
+            nothing.slice(..nothing.len() / 2)
+        } else {
+            nothing
+        }
+    }
+
+    async fn paint(&self, family: Family, order: Order) -> Result<Bytes, Error> {
+        let unavailable = |_| Error::new(Exception::InternalServer, "The painter has stopped.");
+        let easel = self
+            .easels
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|closed| unavailable(closed.to_string()))?;
+        let counters = self.counters.clone();
+        let painted = tokio::task::spawn_blocking(move || {
+            let _easel = easel;
+            let pictures: Vec<Vec<u8>> = (0..u64::from(order.count))
+                .map(|n| picture(&order, n))
+                .collect();
+            counters.add_many(Service::Bedrock, "pictures", pictures.len() as u64);
+            wrap(family, order.seed, &pictures)
+        });
+        painted
+            .await
+            .map_err(|failed| unavailable(failed.to_string()))
+    }
+
+    fn turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What an ordered fault answers at once, whatever was asked.
+fn struck(kind: Kind) -> Option<Error> {
+    match kind {
+        Kind::Throttle => Some(Error::throttled()),
+        Kind::Denied => Some(Error::denied()),
+        Kind::Missing | Kind::Retired => Some(Error::retired()),
+        _ => None,
+    }
+}
+
+fn family(model_id: &str) -> Result<Family, Error> {
+    if let Some((_, family)) = LIVE.iter().find(|(live, _)| *live == model_id) {
+        return Ok(*family);
+    }
+    if RETIRED.contains(&model_id) {
+        return Err(Error::retired());
+    }
+    Err(Error::new(
+        Exception::ResourceNotFound,
+        "Could not resolve the foundation model from the provided model identifier.",
+    ))
+}
+
+fn is_declined(prompt: &str) -> bool {
+    let lower = prompt.to_lowercase();
+    lower
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| matches!(word, "violence" | "gore" | "gory"))
+}
+
+fn picture(order: &Order, nth: u64) -> Vec<u8> {
+    if order.prompt.contains("[bomb]") {
+        return atelier_painter::bomb();
+    }
+    let (width, height) = if order.prompt.contains("[big]") {
+        (2048, 2048)
+    } else {
+        (order.width, order.height)
+    };
+    atelier_painter::png(&order.prompt, order.seed.wrapping_add(nth), width, height)
+}
+
+fn wrap(family: Family, seed: u64, pictures: &[Vec<u8>]) -> Bytes {
+    match family {
+        Family::Amazon => amazon::answer(pictures),
+        Family::Stability => stability::answer(seed, pictures),
+    }
+}
+
+/// `"images":["BASE64",…]`, written straight behind `json`.
+fn push_images(json: &mut Vec<u8>, pictures: &[Vec<u8>]) {
+    let encoded: usize = pictures
+        .iter()
+        .map(|picture| picture.len() / 3 * 4 + 8)
+        .sum();
+    json.reserve(encoded + 32);
+    json.extend_from_slice(b"\"images\":[");
+    for (index, picture) in pictures.iter().enumerate() {
+        json.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
+        base64_simd::STANDARD.encode_append(picture, json);
+        json.push(b'"');
+    }
+    json.push(b']');
+}
+
+/// Reads a request's JSON; what the schema does not know is refused, by name.
+fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| Error::malformed(&error.to_string()))
+}
+
+/// Checks the length of `text`, in characters.
+fn check_length(name: &str, text: &str, longest: usize) -> Result<(), Error> {
+    let length = text.chars().count();
+    if (1..=longest).contains(&length) {
+        return Ok(());
+    }
+    Err(Error::malformed(&format!(
+        "#/{name}: expected 1 to {longest} characters, actual: {length}"
+    )))
+}
+
+/// Checks that `value` is in `range`.
+fn check_range<T: PartialOrd + std::fmt::Display>(
+    name: &str,
+    value: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = range.into_inner();
+    Err(Error::malformed(&format!(
+        "#/{name}: expected {low} to {high}, actual: {value}"
+    )))
+}
