@@ -160,29 +160,69 @@ pub enum Put {
     Conflict,
 }
 
-/// One key in the bucket, as a listing says it.
+/// A version of an object, or a delete marker in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The key.
+pub struct Version {
+    /// Its key.
     pub key: String,
-    /// Its size in bytes.
-    pub size: u64,
+    /// Whether it is what readers get.
+    pub is_latest: bool,
+    /// Whether it is a delete marker.
+    pub is_marker: bool,
 }
 
-/// How often an operation is tried and how long it waits between: the waits, in order.
+/// A page of what the bucket holds.
 #[derive(Clone, Debug)]
-pub struct Waits(pub Vec<Duration>);
+pub struct Page {
+    /// What is on it.
+    pub versions: Vec<Version>,
+    next: Option<(String, Option<String>)>,
+}
 
-impl Waits {
+impl Page {
+    /// Whether no page follows.
+    pub const fn is_last(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+/// The assignment that a key below [`PREFIX`] belongs to, if it is one of ours.
+pub fn assignment_of(key: &str) -> Option<&str> {
+    let name = key.strip_prefix(PREFIX)?;
+    name.strip_suffix(".webp").or_else(|| name.strip_suffix(".avif"))
+}
+
+/// How long an operation is tried.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// The waits between tries, in order; one try more than waits.
+    pub waits: Vec<Duration>,
+    /// The longest that all tries may take together.
+    pub timeout: Duration,
+}
+
+impl Patience {
     /// An upload's: once and three retries (the portal's table of errors).
     pub fn of_upload() -> Self {
-        Self([1, 2, 4].map(Duration::from_secs).into())
+        Self {
+            waits: [1, 2, 4].map(Duration::from_secs).into(),
+            timeout: OPERATION_TIMEOUT,
+        }
     }
 
     /// A download's: once more.
     pub fn of_download() -> Self {
-        Self(vec![Duration::from_millis(250)])
+        Self {
+            waits: vec![Duration::from_millis(250)],
+            timeout: OPERATION_TIMEOUT,
+        }
     }
+
+    /// Of what is tried again by who asked for it.
+    const ONCE: Self = Self {
+        waits: Vec::new(),
+        timeout: OPERATION_TIMEOUT,
+    };
 }
 
 /// The bucket of the pictures.
@@ -190,7 +230,8 @@ impl Waits {
 pub struct Pictures {
     client: aws_sdk_s3::Client,
     bucket: String,
-    upload_waits: Waits,
+    upload: Patience,
+    download: Patience,
 }
 
 impl Pictures {
@@ -199,21 +240,22 @@ impl Pictures {
         Self {
             client: aws.s3(),
             bucket: config.name.clone(),
-            upload_waits: Waits::of_upload(),
+            upload: Patience::of_upload(),
+            download: Patience::of_download(),
         }
     }
 
-    /// With other waits between the tries of an upload.
+    /// With another patience for uploads and downloads.
     #[must_use]
-    pub fn with_upload_waits(mut self, waits: Waits) -> Self {
-        self.upload_waits = waits;
+    pub fn with_patience(mut self, upload: Patience, download: Patience) -> Self {
+        (self.upload, self.download) = (upload, download);
         self
     }
 
     /// What lies under `key`, if anything. A bucket that does not exist looks the same as one
     /// that is empty: HEAD answers both without a body.
     pub async fn find(&self, key: &str, whose: Whose<'_>) -> Result<Option<Found>, CloudError> {
-        self.tried("head", whose, &self.upload_waits, &mut 0, || async {
+        self.tried("head", whose, &self.upload, &mut 0, || async {
             let answer = self
                 .client
                 .head_object()
@@ -251,7 +293,7 @@ impl Pictures {
             assignment_id: &label.assignment_id,
             teacher_id: label.teacher_id.as_deref(),
         };
-        self.tried("upload", whose, &self.upload_waits, tries, || async {
+        self.tried("upload", whose, &self.upload, tries, || async {
             let put = self
                 .object(&key(&label.assignment_id), &bytes, content_type, permanent)
                 .set_metadata(Some(label.to_metadata()));
@@ -284,7 +326,7 @@ impl Pictures {
         whose: Whose<'_>,
         permanent: bool,
     ) -> Result<(), CloudError> {
-        self.tried("upload", whose, &Waits(Vec::new()), &mut 0, || async {
+        self.tried("upload", whose, &Patience::ONCE, &mut 0, || async {
             self.object(
                 &avif_key(whose.assignment_id),
                 &bytes,
@@ -323,7 +365,7 @@ impl Pictures {
         key: &str,
         whose: Whose<'_>,
     ) -> Result<Option<(Bytes, Found)>, CloudError> {
-        self.tried("download", whose, &Waits::of_download(), &mut 0, || async {
+        self.tried("download", whose, &self.download, &mut 0, || async {
             let answer = self
                 .client
                 .get_object()
@@ -360,7 +402,7 @@ impl Pictures {
             .build();
         let tags = tag.and_then(|tag| Tagging::builder().tag_set(tag).build());
         let tags = tags.expect("key, value and set are given");
-        self.tried("tag", whose, &Waits(Vec::new()), &mut 0, || async {
+        self.tried("tag", whose, &Patience::ONCE, &mut 0, || async {
             let answer = self
                 .client
                 .put_object_tagging()
@@ -380,7 +422,7 @@ impl Pictures {
 
     /// Erases one version of an assignment's picture.
     pub async fn erase_version(&self, whose: Whose<'_>, version: &str) -> Result<(), CloudError> {
-        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, || async {
+        self.tried("delete", whose, &Patience::ONCE, &mut 0, || async {
             self.delete(&key(whose.assignment_id), Some(version)).await
         })
         .await
@@ -388,7 +430,7 @@ impl Pictures {
 
     /// Erases every version of an assignment's picture and of the AVIF beside it.
     pub async fn erase(&self, whose: Whose<'_>) -> Result<(), CloudError> {
-        self.tried("delete", whose, &Waits(Vec::new()), &mut 0, || async {
+        self.tried("delete", whose, &Patience::ONCE, &mut 0, || async {
             for key in [key(whose.assignment_id), avif_key(whose.assignment_id)] {
                 for version in self.versions(&key).await? {
                     self.delete(&key, Some(&version)).await?;
@@ -431,26 +473,40 @@ impl Pictures {
             .collect())
     }
 
-    /// Keys below [`PREFIX`] in their order after `after`, at most 1,000 (S3's limit); empty at
-    /// the end.
-    pub async fn list(&self, after: Option<&str>) -> Result<Vec<Listed>, CloudError> {
+    /// A page of all versions and delete markers below [`PREFIX`], in the order of their keys, at
+    /// most 1,000 (S3's limit); `after` is the page before.
+    pub async fn page(&self, after: Option<&Page>) -> Result<Page, CloudError> {
+        let next = after.and_then(|page| page.next.clone());
+        let (key, version) = next.unzip();
         let answer = self
             .client
-            .list_objects_v2()
+            .list_object_versions()
             .bucket(&self.bucket)
             .prefix(PREFIX)
-            .set_start_after(after.map(str::to_owned))
+            .set_key_marker(key)
+            .set_version_id_marker(version.flatten())
             .send()
             .await?;
-        let objects = answer.contents.unwrap_or_default().into_iter();
-        Ok(objects
-            .filter_map(|object| {
-                Some(Listed {
-                    key: object.key?,
-                    size: object.size.unwrap_or_default().unsigned_abs(),
+        let objects = answer.versions.unwrap_or_default().into_iter();
+        let markers = answer.delete_markers.unwrap_or_default().into_iter();
+        let mut versions: Vec<_> = objects
+            .map(|it| (it.key, it.is_latest, false))
+            .chain(markers.map(|it| (it.key, it.is_latest, true)))
+            .filter_map(|(key, latest, marker)| {
+                Some(Version {
+                    key: key?,
+                    is_latest: latest.unwrap_or_default(),
+                    is_marker: marker,
                 })
             })
-            .collect())
+            .collect();
+        versions.sort_by(|a, b| a.key.cmp(&b.key));
+        let more = answer.is_truncated.unwrap_or_default();
+        let next = answer.next_key_marker.filter(|_| more);
+        Ok(Page {
+            versions,
+            next: next.map(|key| (key, answer.next_version_id_marker)),
+        })
     }
 
     /// Whether the bucket is there and lets us in.
@@ -463,13 +519,12 @@ impl Pictures {
         Ok(())
     }
 
-    /// Makes tries of `operation` until one succeeds, fails for good, the waits are used up, or
-    /// [`OPERATION_TIMEOUT`] is over. Logs once, at the end.
+    /// Makes tries of `operation` until one succeeds, fails for good, or `patience` is over. Logs once, at the end.
     async fn tried<T, F>(
         &self,
         operation: &'static str,
         whose: Whose<'_>,
-        waits: &Waits,
+        patience: &Patience,
         tries: &mut u32,
         attempt: impl Fn() -> F,
     ) -> Result<T, CloudError>
@@ -477,9 +532,9 @@ impl Pictures {
         F: Future<Output = Result<T, CloudError>>,
     {
         let start = Instant::now();
-        let end = start + OPERATION_TIMEOUT;
+        let end = start + patience.timeout;
         let before = *tries;
-        let mut waits = waits.0.iter();
+        let mut waits = patience.waits.iter();
         let outcome = loop {
             *tries += 1;
             let outcome = match timeout_at(end, attempt()).await {

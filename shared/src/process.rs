@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::EXIT_CODE;
+use crate::config::{ConfigFaults, EXIT_CODE};
 
 /// Makes ring the process's TLS provider; first in every main, since clients panic without one.
 pub fn install_tls() {
@@ -25,7 +25,8 @@ pub fn parse_flags(command: clap::Command) -> clap::ArgMatches {
     })
 }
 
-/// Runs `work` on a runtime of its own. An error is printed with its causes, exit code 1.
+/// Runs `work` on a runtime of its own. An error is printed with its causes; the exit code is 64
+/// for a configuration that cannot be used, else 1.
 pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -44,7 +45,7 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            ExitCode::FAILURE
+            if error.is::<ConfigFaults>() { EXIT_CODE.into() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -16,4 +16,4 @@ mod upload;
 pub mod work;
 
 pub use config::Config;
-pub use run::{Worker, run};
+pub use run::{Services, Worker, run};

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use atelier_shared::aws::Aws;
-use atelier_shared::config::{EXIT_CODE, Environment, describe};
+use atelier_shared::config::{Environment, describe};
 use atelier_shared::{process, store, telemetry};
-use atelier_worker::{Config, Worker, health, run};
+use atelier_worker::{Config, Services, Worker, health, run};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -14,17 +14,11 @@ fn main() -> ExitCode {
     let about = "Takes jobs from the queue, has a model make their pictures, stores them.";
     let command = clap::Command::new("atelier-worker").version(env!("CARGO_PKG_VERSION"));
     process::parse_flags(command.about(about).after_help(describe(Config::SETTINGS)));
-    let config = match Config::read(Environment::of_process()) {
-        Ok(config) => config,
-        Err(faults) => {
-            eprintln!("{faults}");
-            return EXIT_CODE.into();
-        }
-    };
-    process::block_on(serve(config))
+    process::block_on(serve())
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve() -> anyhow::Result<()> {
+    let config = Config::read(Environment::of_process())?;
     let telemetry = telemetry::start(&config.telemetry, "atelier-worker")?;
     let outcome = work(config).await;
     telemetry.stop().await;
@@ -36,7 +30,8 @@ async fn work(config: Config) -> anyhow::Result<()> {
     let aws = Aws::connect(&config.cloud).await;
     let store = store::open(&config.store.url).await?;
     let listen = config.health.listen;
-    let worker = Worker::new(config, store, &aws)?;
+    let services = Services::new(&config, store, &aws)?;
+    let worker = Worker::new(config, services);
     let health_stop = CancellationToken::new();
     if let Some(address) = listen {
         let listener = TcpListener::bind(address).await?;

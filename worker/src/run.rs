@@ -29,6 +29,31 @@ const ALONE_AFTER_TAKEOVERS: u32 = 2;
 /// The first wait after a receive that failed, and the longest.
 const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// What a worker uses, but does not own.
+#[derive(Debug)]
+pub struct Services {
+    /// The documents.
+    pub store: Arc<dyn Store>,
+    /// Jobs and dead letters.
+    pub queues: Queues,
+    /// The bucket.
+    pub pictures: Pictures,
+    /// The text-to-image models.
+    pub models: Models,
+}
+
+impl Services {
+    /// As configured; asks nobody yet. An id of no known family of models is an error.
+    pub fn new(config: &Config, store: Arc<dyn Store>, aws: &Aws) -> anyhow::Result<Self> {
+        Ok(Self {
+            store,
+            queues: Queues::new(aws, &config.queue),
+            pictures: Pictures::new(aws, &config.bucket),
+            models: Models::new(aws, &config.worker.models, config.worker.model_timeout)?,
+        })
+    }
+}
+
 /// All that a job needs.
 #[derive(Debug)]
 pub struct Worker {
@@ -65,29 +90,33 @@ pub(crate) enum Company<'a> {
 }
 
 impl Worker {
-    /// A worker with these services; asks nobody yet.
-    pub fn new(config: Config, store: Arc<dyn Store>, aws: &Aws) -> anyhow::Result<Arc<Self>> {
-        let slots = config.worker.slots;
-        Ok(Arc::new(Self {
+    /// A worker with these services, all slots free.
+    pub fn new(config: Config, services: Services) -> Arc<Self> {
+        Arc::new(Self {
             name: format!("worker-{}-{:08x}", std::process::id(), fastrand::u32(..)),
-            store,
-            queues: Queues::new(aws, &config.queue),
-            pictures: Pictures::new(aws, &config.bucket),
-            models: Models::new(aws, &config.worker.models, config.worker.model_timeout)?,
+            store: services.store,
+            queues: services.queues,
+            pictures: services.pictures,
+            models: services.models,
             optimizer: Optimizer::new(&config.optimize),
-            pace: Pace::new(slots),
+            pace: Pace::new(config.worker.slots),
             pulse: Pulse::new(config.worker.model_timeout),
             stopping: CancellationToken::new(),
             started_at: Timestamp::now(),
             counts: Counts::default(),
             company: RwLock::new(()),
             config,
-        }))
+        })
     }
 
     /// Whether it is taking jobs.
     pub fn is_ready(&self) -> bool {
         self.pulse.queue_answers() && !self.pace.is_paused()
+    }
+
+    /// Jobs that it is working on.
+    pub fn slots_in_use(&self) -> u32 {
+        self.pace.in_use()
     }
 
     /// Whether a poll finished lately.
