@@ -119,5 +119,5 @@ export const endFaults = () => call("DELETE", "/fleet/faults");
 /** How slow and moody the embedded model is. */
 export const temper = () => call("GET", "/fleet/temper");
 
-/** Changes the embedded model's temper. */
+/** Changes what is given of the embedded model's temper. */
 export const setTemper = (value) => call("PUT", "/fleet/temper", { body: value });

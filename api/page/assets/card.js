@@ -1,5 +1,4 @@
 /** One assignment as a card. */
-import { Refusal } from "./api.js";
 import { copy, h, instant, say } from "./dom.js";
 import { expect, picture } from "./picture.js";
 
@@ -65,8 +64,8 @@ export function card(assignment, { retry, keep, erase }) {
     meta.replaceChildren(status, ...(next.teacher_id ? [h("span", { class: "teacher", title: next.teacher_id }, next.teacher_id)] : []), instant(next.created_at));
     prompt.textContent = next.prompt || "Without a picture";
     again.replaceChildren(...(next.s3_upload_status === "failed" ? [rewording(next, retry)] : []));
-    if (before === "pending" && next.s3_upload_status === "success") say(`Picture ready: ${next.prompt}`);
-    if (before === "pending" && next.s3_upload_status === "failed") say(`No picture. ${next.failure?.message ?? ""}`);
+    if (before === "pending" && next.s3_upload_status === "success") say("A picture is ready.");
+    if (before === "pending" && next.s3_upload_status === "failed") say("A picture could not be made.");
   }
 
   update(assignment);
@@ -88,7 +87,8 @@ function failure({ failure }) {
 
 /** Another round, with the prompt to change. */
 function rewording({ prompt, assignment_id }, retry) {
-  const words = h("textarea", { rows: 3, id: `words-${assignment_id}` }, prompt ?? "");
+  const words = h("textarea", { rows: 3, id: `words-${assignment_id}` });
+  words.value = prompt ?? "";
   const problem = h("p", { class: "error", role: "alert", hidden: true });
   const button = h("button", { type: "submit", class: "primary" }, "Retry");
 
@@ -100,7 +100,7 @@ function rewording({ prompt, assignment_id }, retry) {
     try {
       await retry(changed === prompt ? undefined : changed);
     } catch (error) {
-      problem.textContent = error instanceof Refusal && error.errors.length ? error.errors.map(sentence).join(" ") : error.message;
+      problem.textContent = error.message;
       problem.hidden = false;
       button.disabled = false;
     }
@@ -118,9 +118,4 @@ function reference(correlationId) {
     say(done ? "Id copied" : "");
   }
   return h("p", { class: "reference" }, h("code", {}, correlationId), h("button", { type: "button", class: "quiet", click }, "Copy id"));
-}
-
-/** One entry of a problem's `errors` as words. */
-export function sentence(error) {
-  return error.detail ?? error.message ?? `${error.field}: ${error.limit}`;
 }

@@ -1,7 +1,6 @@
 /** Create: a prompt and its questions become a card, and the card becomes a picture. */
-import { Refusal, readMany, retry } from "./api.js";
-import { card, sentence } from "./card.js";
-import { say } from "./dom.js";
+import { readMany, Refusal, retry } from "./api.js";
+import { card } from "./card.js";
 import { newId, send, unsent } from "./outbox.js";
 import { questionRows } from "./questions.js";
 import { hear, tellChanged } from "./tabs.js";
@@ -86,7 +85,7 @@ function refuse(made, error) {
   permanent.checked ||= Boolean(made.permanent);
   count();
   const fields = { prompt, teacher_id: teacher };
-  for (const each of error.errors) fail(fields[each.field], sentence(each));
+  for (const each of error.errors) fail(fields[each.field], each.detail);
   if (!error.errors.length) fail(undefined, error.message);
 }
 
@@ -96,7 +95,6 @@ function fail(field, words) {
   place.hidden = false;
   field?.setAttribute("aria-invalid", "true");
   field?.focus();
-  say(words);
 }
 
 function clearErrors() {
@@ -183,8 +181,12 @@ const watcher = watch({
   refresh: recall,
 });
 hear({
-  changed: (assignment) => (cards.has(assignment.assignment_id) || recent().includes(assignment.assignment_id)) && put(assignment, true),
-  gone: (id) => cards.has(id) && gone(id),
+  changed(assignment) {
+    if (!recent().includes(assignment.assignment_id)) return;
+    put(assignment, true);
+    watcher.poke();
+  },
+  gone,
 });
 unsent().forEach(deliver);
 recall().then(watcher.poke, () => {});

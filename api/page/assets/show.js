@@ -208,6 +208,14 @@ const watcher = watch({
   gone,
   refresh,
 });
-hear({ changed: (assignment) => (cards.has(assignment.assignment_id) || matches(assignment)) && put(assignment), gone });
+hear({
+  changed(assignment) {
+    if (!cards.has(assignment.assignment_id) && !matches(assignment)) return;
+    put(assignment);
+    tellEnd();
+    watcher.poke();
+  },
+  gone,
+});
 unsent().forEach((content) => send(content).then(tell, () => {}));
 start(filter);

@@ -25,9 +25,7 @@ export async function showSwitches(place) {
   const active = present.faults;
   const switches = DAYS.map((day) => toggle(day.name, day.hint, active.some((fault) => same(fault, day.fault)), (on) => (on ? addFault(day.fault) : remove(day.fault))));
   const before = mood.latency_ms < SLOW_MODEL_MS ? mood.latency_ms : 1000;
-  const slow = toggle("Make the model slow", "A picture takes 10 s.", mood.latency_ms >= SLOW_MODEL_MS, async (on) => {
-    await setTemper({ ...(await temper()), latency_ms: on ? SLOW_MODEL_MS : before });
-  });
+  const slow = toggle("Make the model slow", "A picture takes 10 s.", mood.latency_ms >= SLOW_MODEL_MS, (on) => setTemper({ latency_ms: on ? SLOW_MODEL_MS : before }));
   const end = h("button", { type: "button", class: "primary", click: () => attempt(endFaults, "All faults have ended.", place) }, "End all faults");
   place.replaceChildren(h("ul", { class: "switches" }, [slow, ...switches]), h("p", { class: "send" }, end), problem, custom(place, active));
 

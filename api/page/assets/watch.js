@@ -4,13 +4,13 @@ import { Backoff, connection } from "./connection.js";
 
 const MOST_IDS = 50;
 const HOLD_SECONDS = 10;
-const REFRESH_MS = 10000;
+const REFRESH_MS = 5000;
 const HIDDEN_MS = 60000;
-const LEAST_MS = 250;
+const LEAST_MS = 200;
 
 /**
  * Calls `changed` with each assignment read and `gone` with each id that exists no more. `pending`
- * gives the ids to follow. `refresh`, if given, is awaited every 10 s for news of any other kind.
+ * gives the ids to follow. `refresh`, if given, is awaited every 5 s for news of any other kind.
  * Hidden, the page asks once a minute; without an answer it asks ever less often.
  */
 export function watch({ pending, changed, gone, refresh }) {
@@ -60,7 +60,10 @@ export function watch({ pending, changed, gone, refresh }) {
         backoff.reset();
         await sleep(document.hidden ? HIDDEN_MS : pending().length ? LEAST_MS : REFRESH_MS);
       } catch (error) {
-        if (error.name === "AbortError") continue;
+        if (error.name === "AbortError") {
+          await new Promise((resolve) => setTimeout(resolve, LEAST_MS));
+          continue;
+        }
         if (!passes(error)) console.error(error);
         await sleep(document.hidden ? HIDDEN_MS : backoff.next());
       }
