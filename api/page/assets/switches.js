@@ -17,6 +17,8 @@ const DAYS = [
 const SERVICES = ["sqs", "s3", "bedrock", "cdn"];
 const KINDS = ["refuse", "error", "throttle", "slow", "hang", "denied", "missing", "lost_reply", "duplicate", "garbage", "filtered", "retired"];
 
+/** Whether the form for any other fault is unfolded; it stays so when the switches are shown anew. */
+let unfolded = false;
 const problem = h("p", { class: "error", role: "alert", hidden: true });
 
 /** Shows the switches in `place` as they stand. */
@@ -45,8 +47,12 @@ async function remove(fault) {
   for (const each of present) if (!same(each, fault)) await addFault(each);
 }
 
+/** One change at a time, for each starts from how things stand. */
 async function attempt(act, done, place) {
+  const controls = () => [...place.querySelectorAll("input, select, button")];
+  const index = controls().indexOf(document.activeElement);
   problem.hidden = true;
+  place.inert = true;
   try {
     await act();
     say(done);
@@ -54,10 +60,9 @@ async function attempt(act, done, place) {
     problem.textContent = error.message;
     problem.hidden = false;
   }
-  const focused = document.activeElement;
-  const index = [...place.querySelectorAll("input, select, button")].indexOf(focused);
   await showSwitches(place);
-  place.querySelectorAll("input, select, button")[index]?.focus();
+  place.inert = false;
+  controls()[index]?.focus();
 }
 
 /** Any fault of the control address, put together by hand, and the list of those that are on. */
@@ -76,7 +81,7 @@ function custom(place, active) {
 
   return h(
     "details",
-    { class: "custom" },
+    { class: "custom", open: unfolded, toggle: ({ target }) => (unfolded = target.open) },
     h("summary", {}, `Any other fault${active.length ? ` (${active.length} on)` : ""}`),
     h(
       "form",
