@@ -10,7 +10,7 @@ use crate::{OptimizeError, Provenance, Settings};
 const SPEED: u8 = 8;
 
 /// Fits `original` as [`optimize`](crate::optimize) does and encodes it as AVIF, on this thread
-/// alone. It takes some twenty times as long as WebP. The provenance is in its EXIF, since the encoder
+/// alone. It takes some fifty times as long as WebP. The provenance is in its EXIF, since the encoder
 /// cannot write XMP items.
 ///
 /// # Errors

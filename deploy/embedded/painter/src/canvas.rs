@@ -151,7 +151,7 @@ impl Canvas {
                     let value = tone(value * shade);
                     // The sum of two bytes is spread like a triangle, sigma 104.
                     let noise = f32::from(grain[2 * channel]) + f32::from(grain[2 * channel + 1]);
-                    let sigma = 1.4 + 1.1 * value.max(0.0);
+                    let sigma = 2.0 + 1.6 * value.max(0.0);
                     bytes.push((value * 255.0 + (noise - 255.0) * sigma / 104.0 + 0.5) as u8);
                 }
             }
