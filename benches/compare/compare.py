@@ -28,7 +28,8 @@ PROMPTS = [
     "a city at night",
     "a snowy forest",
 ]
-# Standard deviation of a camera's noise in the middle tones, of 255: a small sensor indoors.
+# Standard deviation of a small camera's noise in the middle tones, of 255, at 1024 pixels a side. With
+# twice the pixels a side, each gets a quarter of the light, and the noise doubles.
 SENSOR_NOISE = 4.0
 
 
@@ -67,7 +68,7 @@ def pictures(options, folder):
         for index, prompt in enumerate(PROMPTS):
             path = folder / f"painted-{side}-{index}.png"
             subprocess.run([options.paint, prompt, path, str(side)], check=True, stdout=subprocess.DEVNULL)
-            sizes[f"{side}x{side}"].append(recode(path, folder, SENSOR_NOISE))
+            sizes[f"{side}x{side}"].append(recode(path, folder, SENSOR_NOISE * side / 1024))
     return sizes
 
 

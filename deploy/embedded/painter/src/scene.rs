@@ -135,7 +135,7 @@ impl Landscape {
             Ground::Sand
         } else if winter {
             Ground::Snow
-        } else if water {
+        } else if water || (city && !meadow) {
             Ground::Water
         } else if meadow {
             Ground::Meadow

@@ -59,9 +59,9 @@ impl View<'_> {
                 let u = (x as f32 / unit - 500.0) / depth;
                 let v = 1500.0 / depth;
                 let patch = land.at(u * 0.9, v * 0.35);
-                let blade = blades.at(u * 7.0, v * 1.6 + (x % 7) as f32 * 0.7);
+                let blade = blades.at(u * 15.0, v * 3.4) * 0.6 + blades.at(u * 34.0, v * 6.0) * 0.4;
                 let color = mix(fresh, dry, smooth(0.42, 0.72, patch));
-                let light = (0.28 + blade * 0.55 + (patch - 0.5) * 0.5).clamp(0.0, 1.0);
+                let light = (blade * 1.15 - 0.02 + (patch - 0.5) * 0.5).clamp(0.0, 1.0);
                 let seen =
                     self.through_air(self.lit(color, light), smooth(150.0, 0.0, below) * 0.55);
                 *pixel = mix(
