@@ -106,6 +106,8 @@ function running(samples, now) {
     .reverse();
 }
 
+chartFailures([], { samples: [], totals: {} });
+
 function failures({ totals, samples }) {
   const codes = Object.entries(totals.failed ?? {}).sort(([, one], [, other]) => other - one);
   if (!codes.length) return h("p", { class: "nothing" }, "None.");
@@ -150,6 +152,7 @@ async function run() {
       console.warn(error.message);
       wait = Math.max(wait, backoff.next());
     }
+    byId("main").setAttribute("aria-busy", "false");
     await new Promise((resolve) => {
       wake = resolve;
       setTimeout(resolve, wait);

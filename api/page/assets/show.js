@@ -68,8 +68,9 @@ async function load() {
   if (loading) return;
   loading = true;
   const asked = filter;
+  more.hidden = true;
   shelf.setAttribute("aria-busy", "true");
-  end.textContent = "Loading…";
+  if (!cards.size) end.textContent = "Loading…";
   try {
     const page = await list({ ...filter, limit: PAGE, after: cursor });
     if (asked !== filter) return;
@@ -98,13 +99,17 @@ function fill() {
 }
 
 function tellEnd() {
-  if (cursor) end.textContent = `${cards.size} loaded`;
+  if (cursor) end.textContent = `The newest ${cards.size}; more as you scroll.`;
   else if (cards.size) end.textContent = `That is all: ${cards.size} ${cards.size === 1 ? "assignment" : "assignments"}.`;
   else end.textContent = filter.teacher_id || filter.status ? "Nothing matches this filter." : "No assignments yet. Create the first one.";
 }
 
 const near = new IntersectionObserver(([entry]) => entry.isIntersecting && cursor && load(), { rootMargin: "1200px" });
-more.addEventListener("click", load);
+more.addEventListener("click", async () => {
+  const { lastElementChild: last } = shelf;
+  await load();
+  last?.nextElementSibling?.querySelector("a").focus();
+});
 
 function matches({ teacher_id, s3_upload_status }) {
   return (!filter.teacher_id || filter.teacher_id === teacher_id) && (!filter.status || filter.status === s3_upload_status);
