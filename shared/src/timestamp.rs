@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 /// Seconds since 1970-01-01T00:00:00Z, as a float: the portal's own form.
+///
+/// Ours are whole microseconds: these have a decimal form so short that every reader of JSON
+/// gives back the very same float, which compare-and-set relies on.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(f64);
@@ -16,12 +19,12 @@ impl Timestamp {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        Self(since_epoch.as_secs_f64())
+        Self::from_seconds(since_epoch.as_secs_f64())
     }
 
-    /// From seconds since the epoch.
+    /// From seconds since the epoch, to the microsecond.
     pub const fn from_seconds(seconds: f64) -> Self {
-        Self(seconds)
+        Self((seconds * 1e6).round() / 1e6)
     }
 
     /// Seconds since the epoch.
@@ -51,13 +54,13 @@ impl Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, later: Duration) -> Self {
-        Self(self.0 + later.as_secs_f64())
+        Self::from_seconds(self.0 + later.as_secs_f64())
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, earlier: Duration) -> Self {
-        Self(self.0 - earlier.as_secs_f64())
+        Self::from_seconds(self.0 - earlier.as_secs_f64())
     }
 }

@@ -3,8 +3,8 @@
 mod mongo;
 mod sqlite;
 
-#[cfg(any(test, feature = "contract"))]
-pub mod contract;
+#[cfg(test)]
+mod contract;
 
 use std::fmt::Debug;
 use std::sync::Arc;

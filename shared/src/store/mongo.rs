@@ -91,8 +91,8 @@ fn is_duplicate(error: &Error) -> bool {
 }
 
 impl MongoStore {
-    /// Connects to the server that `url` names, in its database or else in `atelier`. Indexes are
-    /// made in the background; a server that is away now is asked again until they are made.
+    /// Connects to the server that `url` names, in its database or else in `atelier`, and makes
+    /// the indexes. If that takes long, or the server is away, it goes on in the background.
     ///
     /// # Errors
     ///
@@ -116,11 +116,13 @@ impl MongoStore {
         let database = client
             .default_database()
             .unwrap_or_else(|| client.database(DATABASE));
+        let mut indexing = AbortOnDropHandle::new(tokio::spawn(make_indexes(database.clone())));
+        let _ = tokio::time::timeout(TIMEOUT, &mut indexing).await;
         Ok(Self {
             assignments: database.collection("assignments"),
             limits: database.collection("limits"),
             workers: database.collection("workers"),
-            _indexing: AbortOnDropHandle::new(tokio::spawn(make_indexes(database.clone()))),
+            _indexing: indexing,
             database,
         })
     }

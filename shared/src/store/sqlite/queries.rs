@@ -16,7 +16,7 @@ pub(super) const GET: &str = "SELECT id, document FROM assignments WHERE id = ?1
 pub(super) const DUE: &str = "SELECT id, document FROM assignments
     WHERE wake_at <= ?1 ORDER BY wake_at LIMIT ?2";
 
-pub(super) const NOT_DUE_YET: &str = "SELECT id, document FROM assignments
+pub(super) const NOT_DUE_YET: &str = "SELECT id, document FROM assignments INDEXED BY sent
     WHERE status = 'pending' AND sent_at < :sent_before
         AND ifnull(wake_at > :now, TRUE) AND ifnull(claimed_until <= :now, TRUE)
     ORDER BY sent_at LIMIT :limit";
@@ -54,6 +54,24 @@ pub(super) const BEAT: &str = "INSERT INTO workers (worker, at, heartbeat) VALUE
 pub(super) const FORGET_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
+
+/// Every query but the lists, for the test of their plans.
+#[cfg(test)]
+pub(super) const READS: [&str; 13] = [
+    GET,
+    DUE,
+    NOT_DUE_YET,
+    LATEST,
+    LATEST_OF_TEACHER,
+    PENDING_BEFORE,
+    OLDEST_PENDING,
+    FINISHED_BETWEEN,
+    FINISHED_SINCE,
+    SCAN,
+    FORGET_COUNTS,
+    FORGET_HEARTBEATS,
+    HEARTBEATS,
+];
 
 /// A document as it is stored.
 pub(super) struct Row {
