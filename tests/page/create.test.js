@@ -204,14 +204,14 @@ test("the API goes away and comes back, and the picture is there", async () => {
   await create().click();
   await cardOf(page, "A phoenix before").getByText("Pending").waitFor();
   await atelier.stop();
-  await page.getByText("The service does not answer").waitFor();
+  await page.getByText("The service cannot be reached").waitFor();
   await page.getByLabel("Prompt").fill("A phoenix meanwhile");
   await create().click();
   await cardOf(page, "A phoenix meanwhile").getByText("Pending").waitFor();
   await atelier.start();
   await cardOf(page, "A phoenix before").getByText("Ready").waitFor({ timeout: 60000 });
   await cardOf(page, "A phoenix meanwhile").getByText("Ready").waitFor({ timeout: 60000 });
-  await until(async () => (await page.getByText("The service does not answer").count()) === 0);
+  await until(async () => (await page.getByText("The service cannot be reached").count()) === 0);
   assert.equal((await named("A phoenix meanwhile")).length, 1);
 });
 

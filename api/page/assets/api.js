@@ -92,6 +92,9 @@ export const keep = (id, permanent) => call("PATCH", at(id), { body: { permanent
 /** Deletes an assignment; `leaving` lets the call outlive the page. */
 export const erase = (id, leaving) => call("DELETE", at(id), { keepalive: leaving });
 
+/** Nothing but a sign of life. */
+export const ping = () => call("GET", "/health/live");
+
 /** Where the picture is, or a placeholder. */
 export const pictureAddress = (id) => `${at(id)}/image`;
 

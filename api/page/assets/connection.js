@@ -25,8 +25,8 @@ export function lost() {
 
 function show() {
   notice.classList.toggle("shown", away || !navigator.onLine);
-  if (!navigator.onLine) notice.textContent = "You are offline. Nothing is lost; this page goes on when you are back.";
-  else if (away) notice.textContent = "The service does not answer. Trying again…";
+  if (!navigator.onLine) notice.textContent = "You are offline. Nothing is lost; the page goes on when you are back.";
+  else if (away) notice.textContent = "The service cannot be reached. You work offline until it is back.";
   else notice.textContent = "";
 }
 

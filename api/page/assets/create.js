@@ -1,5 +1,5 @@
 /** Create: a prompt and its questions become a card, and the card becomes a picture. */
-import { readMany, Refusal, retry } from "./api.js";
+import { ping, readMany, Refusal, retry } from "./api.js";
 import { card } from "./card.js";
 import { newId, send, unsent } from "./outbox.js";
 import { questionRows } from "./questions.js";
@@ -166,10 +166,10 @@ function remember(id) {
   localStorage.setItem(RECENT_KEY, JSON.stringify([id, ...recent().filter((each) => each !== id)].slice(0, MOST_RECENT)));
 }
 
-/** What this browser made is on show after a reload too, pending or not. */
+/** What this browser made is on show after a reload too, pending or not. Where nothing is to be read, the service is asked for a sign of life. */
 async function recall() {
   const ids = recent().filter((id) => !cards.has(id));
-  if (!ids.length) return;
+  if (!ids.length) return ping();
   const { assignments } = await readMany(ids, 0);
   assignments.forEach((assignment) => put(assignment, true));
 }

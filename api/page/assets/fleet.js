@@ -8,22 +8,24 @@ import { showSwitches } from "./switches.js";
 
 const EVERY_MS = 5000;
 const HIDDEN_MS = 60000;
-const SAMPLE_SECONDS = 5;
 
 const byId = (id) => document.getElementById(id);
 const dollars = (value) => value.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 });
 const whole = (value) => Math.round(value).toLocaleString();
 const seconds = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : value < 90 ? `${Number(value.toPrecision(2))} s` : duration(value));
-const sum = (counts) => Object.values(counts ?? {}).reduce((total, count) => total + count, 0);
+const add = (things, count) => things.reduce((total, each) => total + count(each), 0);
+const sum = (counts) => add(Object.values(counts), (count) => count);
 
 const FIGURES = {
-  Waiting: ({ queue }) => whole(queue.visible + (queue.delayed ?? 0)),
+  Waiting: ({ queue }) => whole(queue.visible + queue.delayed),
   "Oldest job": ({ queue }) => (queue.oldest_seconds == null ? "–" : duration(queue.oldest_seconds)),
   "In flight": ({ queue }) => whole(queue.in_flight),
   "Done a minute": ({ done_per_minute }) => whole(done_per_minute),
   "Done in all": ({ totals }) => whole(totals.done),
   Failed: ({ totals }) => whole(sum(totals.failed)),
-  Throttles: ({ samples }) => whole(samples.reduce((total, { throttles }) => total + (throttles ?? 0), 0)),
+  Throttles: ({ samples }) => whole(add(samples, (each) => each.throttles)),
+  Workers: ({ workers }) => (workers.some(({ paused }) => paused) ? `${workers.length}, ${workers.filter(({ paused }) => paused).length} paused` : whole(workers.length)),
+  "Slots in use": ({ workers }) => `${add(workers, (each) => each.slots_in_use)} of ${add(workers, (each) => each.slots)}`,
   "Dead letters": ({ queue }) => whole(queue.dead_letters),
   "Cost so far": ({ totals }) => dollars(totals.cost_usd),
 };
@@ -86,10 +88,15 @@ function chartFailures(at, { samples, totals }) {
   failed.chart.update(at, codes.length ? codes.map((code) => minutely(samples, (each) => each.failed?.[code])) : [samples.map(() => 0)]);
 }
 
-/** Counts of the minute that ends at each sample. */
+/** Counts of the minute that ends with each sample. */
 function minutely(samples, count) {
-  const span = 60 / SAMPLE_SECONDS;
-  return samples.map((_, index) => samples.slice(Math.max(0, index - span + 1), index + 1).reduce((total, each) => total + (count(each) ?? 0), 0));
+  let first = 0;
+  let total = 0;
+  return samples.map((sample) => {
+    total += count(sample) ?? 0;
+    for (; samples[first].at <= sample.at - 60; first++) total -= count(samples[first]) ?? 0;
+    return total;
+  });
 }
 
 /** The cost up to each sample, backwards from what it is now. */
@@ -111,7 +118,7 @@ chartFailures([], { samples: [], totals: {} });
 function failures({ totals, samples }) {
   const codes = Object.entries(totals.failed ?? {}).sort(([, one], [, other]) => other - one);
   if (!codes.length) return h("p", { class: "nothing" }, "None.");
-  const lately = (code) => samples.reduce((total, { failed }) => total + (failed?.[code] ?? 0), 0);
+  const lately = (code) => add(samples, ({ failed }) => failed[code] ?? 0);
   return h(
     "table",
     {},

@@ -38,7 +38,12 @@ function letter({ message_id, body, received, sent_at }) {
   return h(
     "li",
     {},
-    h("details", {}, h("summary", {}, h("code", {}, message_id), " sent ", instant(sent_at), `, received ${received} ${received === 1 ? "time" : "times"}`), h("pre", { tabindex: 0, "aria-label": "Message body" }, pretty(body))),
+    h(
+      "details",
+      {},
+      h("summary", {}, h("code", {}, message_id), sent_at && " sent ", sent_at && instant(sent_at), `, received ${received} ${received === 1 ? "time" : "times"}`),
+      h("pre", { tabindex: 0, role: "group", "aria-label": "Message body" }, pretty(body)),
+    ),
     h("p", { class: "actions" }, button("Send again", "Sent again.", redrive, "quiet"), button("Drop", "Dropped.", drop, "quiet danger")),
     problem,
   );

@@ -14,8 +14,14 @@ const DAYS = [
   { name: "Take the CDN away", hint: "Pictures cannot be looked at until it is back.", fault: { service: "cdn", kind: "refuse", share: 1 } },
 ];
 
-const SERVICES = ["sqs", "s3", "bedrock", "cdn"];
-const KINDS = ["refuse", "error", "throttle", "slow", "hang", "denied", "missing", "lost_reply", "duplicate", "garbage", "filtered", "retired"];
+/** The kinds of faults that each service can play. */
+const KINDS = {
+  sqs: ["refuse", "error", "throttle", "slow", "hang", "denied", "missing", "lost_reply", "duplicate"],
+  s3: ["refuse", "error", "throttle", "slow", "hang", "denied", "missing", "lost_reply"],
+  bedrock: ["refuse", "error", "throttle", "slow", "hang", "denied", "lost_reply", "garbage", "filtered", "retired"],
+  cdn: ["refuse", "error", "slow", "hang", "lost_reply"],
+};
+const SLOW_MS = 2000;
 
 /** Whether the form for any other fault is unfolded; it stays so when the switches are shown anew. */
 let unfolded = false;
@@ -67,15 +73,27 @@ async function attempt(act, done, place) {
 
 /** Any fault of the control address, put together by hand, and the list of those that are on. */
 function custom(place, active) {
-  const choice = (name, options) => h("select", { name }, options.map((option) => h("option", {}, option)));
+  const options = (values) => values.map((value) => h("option", {}, value));
   const number = (name, attributes) => h("input", { type: "number", name, min: 0, step: "any", ...attributes });
+  const kind = h("select", { name: "kind", change: offerDelay }, options(KINDS.sqs));
+  const service = h("select", { name: "service", change: offerKinds }, options(Object.keys(KINDS)));
+  const delay = h("label", { hidden: true }, "Delay in ms", number("delay_ms", { value: SLOW_MS, step: 1 }));
+
+  function offerKinds() {
+    kind.replaceChildren(...options(KINDS[service.value]));
+    offerDelay();
+  }
+
+  function offerDelay() {
+    delay.hidden = kind.value !== "slow";
+  }
 
   function submit(event) {
     event.preventDefault();
-    const form = event.target;
-    const fault = { service: form.service.value, kind: form.kind.value, share: Number(form.share.value) / 100 };
-    if (form.delay_ms.value) fault.delay_ms = Number(form.delay_ms.value);
-    if (form.for_seconds.value) fault.for_seconds = Number(form.for_seconds.value);
+    const { share, delay_ms, for_seconds } = event.target;
+    const fault = { service: service.value, kind: kind.value, share: Number(share.value) / 100 };
+    if (kind.value === "slow") fault.delay_ms = Number(delay_ms.value);
+    if (for_seconds.value) fault.for_seconds = Number(for_seconds.value);
     attempt(() => addFault(fault), "Fault added.", place);
   }
 
@@ -86,10 +104,10 @@ function custom(place, active) {
     h(
       "form",
       { submit, "aria-label": "Add a fault" },
-      h("label", {}, "Service", choice("service", SERVICES)),
-      h("label", {}, "Kind", choice("kind", KINDS)),
+      h("label", {}, "Service", service),
+      h("label", {}, "Kind", kind),
       h("label", {}, "Share in %", number("share", { value: 100, max: 100 })),
-      h("label", {}, "Delay in ms", number("delay_ms", { step: 1 })),
+      delay,
       h("label", {}, "For seconds", number("for_seconds")),
       h("button", { type: "submit", class: "quiet" }, "Add"),
     ),
