@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use md5::{Digest as _, Md5};
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::bucket::{Bucket, Condition, Refusal};
 use super::checksum::{self, Algorithm};
 use super::conditions::{ReadCondition, condition};
-use super::errors::bad_digest;
 use super::paging::{KeyEncoder, MAX_KEYS, after_of, max_keys, token_of};
 use super::tags::{tag_count, tags, tags_of_header};
-use super::upload::{check, collect, encryption, metadata, without_aws_chunked};
-use super::{Buckets, listing, version};
+use super::upload::{encryption, metadata, receive};
+use super::{Buckets, listing};
 
 /// What S3 says of an object that was put without a type.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -125,35 +123,16 @@ impl S3 for Operations {
         &self,
         request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
-        let mut input = request.input;
-        let bucket = self.0.get(&input.bucket)?;
-        let condition = condition(input.if_none_match.take(), input.if_match.take())?;
-        let body = collect(input.body.take()).await?;
-        let md5 = Md5::digest(&body);
-        if let Some(expected) = &input.content_md5
-            && base64_simd::STANDARD.encode_to_string(md5) != *expected
-        {
-            return Err(bad_digest("Content-MD5"));
-        }
-        let trailers = request
-            .trailing_headers
-            .and_then(|trailers| trailers.take());
-        let checksum = check(&body, &request.headers, trailers.as_ref())?;
-        let object = version::Object {
-            size: body.len() as u64,
-            etag: hex_simd::encode_to_string(md5, hex_simd::AsciiCase::Lower),
-            content_type: input.content_type,
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: input.content_encoding.and_then(without_aws_chunked),
-            content_language: input.content_language,
-            metadata: metadata(input.metadata)?,
-            tags: tags_of_header(input.tagging.as_deref())?,
-            encryption: encryption(input.server_side_encryption.as_ref())?,
-            checksum: Some(checksum),
-        };
+        let bucket = self.0.get(&request.input.bucket)?;
+        let key = request.input.key.clone();
+        let (if_none_match, if_match) = (
+            request.input.if_none_match.clone(),
+            request.input.if_match.clone(),
+        );
+        let condition = condition(if_none_match, if_match)?;
+        let (object, body) = receive(request).await?;
         let (head, object) = blocking(move || {
-            let head = bucket.put(input.key, object.clone(), &body, &condition)?;
+            let head = bucket.put(key, object.clone(), &body, &condition)?;
             Ok((head, object))
         })
         .await?;
@@ -188,6 +167,16 @@ impl S3 for Operations {
                 "Copy from access points is not implemented"
             ));
         };
+        if input.copy_source_if_match.is_some()
+            || input.copy_source_if_none_match.is_some()
+            || input.copy_source_if_modified_since.is_some()
+            || input.copy_source_if_unmodified_since.is_some()
+        {
+            return Err(s3_error!(
+                NotImplemented,
+                "Conditional copies are not implemented"
+            ));
+        }
         let (from, to) = (self.0.get(&from)?, self.0.get(&input.bucket)?);
         let replaces = |directive: Option<&str>| directive == Some("REPLACE");
         let new_metadata = replaces(input.metadata_directive.as_ref().map(|it| it.as_str()))
@@ -491,35 +480,7 @@ impl S3 for Operations {
             limit: max_keys as usize,
         };
         let page = blocking(move || Ok(listing::versions(&bucket, &query)?)).await?;
-        let (objects, markers): (Vec<_>, Vec<_>) = page
-            .versions
-            .into_iter()
-            .partition(|(head, _)| head.object().is_some());
-        let markers = markers
-            .into_iter()
-            .map(|(head, is_latest)| DeleteMarkerEntry {
-                is_latest: Some(is_latest),
-                key: Some(encoder.encode(head.key)),
-                last_modified: Some(head.modified.into()),
-                owner: Some(owner()),
-                version_id: Some(head.version),
-            });
-        let objects = objects.into_iter().map(|(head, is_latest)| {
-            let object = head.object().cloned().unwrap_or_default();
-            ObjectVersion {
-                e_tag: Some(ETag::Strong(object.etag)),
-                is_latest: Some(is_latest),
-                key: Some(encoder.encode(head.key)),
-                last_modified: Some(head.modified.into()),
-                owner: Some(owner()),
-                size: Some(object.size as i64),
-                storage_class: Some(ObjectVersionStorageClass::from_static(
-                    ObjectVersionStorageClass::STANDARD,
-                )),
-                version_id: Some(head.version),
-                ..Default::default()
-            }
-        });
+        let (versions, markers) = encoder.versions(page.versions);
         answer(ListObjectVersionsOutput {
             name: Some(input.bucket),
             prefix: Some(encoder.encode(input.prefix.unwrap_or_default())),
@@ -529,8 +490,8 @@ impl S3 for Operations {
             is_truncated: Some(page.next.is_some()),
             next_key_marker: page.next.clone().map(|next| encoder.encode(next.key)),
             next_version_id_marker: page.next.and_then(|next| next.version),
-            delete_markers: Some(markers.collect()),
-            versions: Some(objects.collect()),
+            delete_markers: Some(markers),
+            versions: Some(versions),
             common_prefixes: encoder.prefixes(page.prefixes),
             delimiter: input.delimiter,
             encoding_type: input.encoding_type,
@@ -636,11 +597,4 @@ fn delete(
 
 fn some_metadata(metadata: BTreeMap<String, String>) -> Option<Metadata> {
     (!metadata.is_empty()).then(|| metadata.into_iter().collect())
-}
-
-fn owner() -> Owner {
-    Owner {
-        display_name: Some("atelier".to_owned()),
-        id: Some("0".repeat(64)),
-    }
 }

@@ -1,7 +1,10 @@
 //! How the pages of a listing look on the wire.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::dto::{CommonPrefix, ETag, EncodingType, ObjectStorageClass};
+use s3s::dto::{
+    CommonPrefix, DeleteMarkerEntry, ETag, EncodingType, ObjectStorageClass, ObjectVersion,
+    ObjectVersionStorageClass, Owner,
+};
 use s3s::{S3Result, s3_error};
 
 use super::version::Head;
@@ -89,5 +92,46 @@ impl KeyEncoder {
             }
         });
         objects.collect()
+    }
+
+    pub fn versions(
+        self,
+        heads: Vec<(Head, bool)>,
+    ) -> (Vec<ObjectVersion>, Vec<DeleteMarkerEntry>) {
+        let (mut versions, mut markers) = (Vec::new(), Vec::new());
+        for (head, is_latest) in heads {
+            let object = head.object().cloned();
+            let (key, modified) = (self.encode(head.key), head.modified.into());
+            match object {
+                Some(object) => versions.push(ObjectVersion {
+                    e_tag: Some(ETag::Strong(object.etag)),
+                    is_latest: Some(is_latest),
+                    key: Some(key),
+                    last_modified: Some(modified),
+                    owner: Some(owner()),
+                    size: Some(object.size as i64),
+                    storage_class: Some(ObjectVersionStorageClass::from_static(
+                        ObjectVersionStorageClass::STANDARD,
+                    )),
+                    version_id: Some(head.version),
+                    ..Default::default()
+                }),
+                None => markers.push(DeleteMarkerEntry {
+                    is_latest: Some(is_latest),
+                    key: Some(key),
+                    last_modified: Some(modified),
+                    owner: Some(owner()),
+                    version_id: Some(head.version),
+                }),
+            }
+        }
+        (versions, markers)
+    }
+}
+
+fn owner() -> Owner {
+    Owner {
+        display_name: Some("atelier".to_owned()),
+        id: Some("0".repeat(64)),
     }
 }

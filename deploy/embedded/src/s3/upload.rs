@@ -5,18 +5,50 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::HeaderMap;
-use s3s::dto::{Metadata, ServerSideEncryption, StreamingBlob};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use md5::{Digest as _, Md5};
+use s3s::dto::{Metadata, PutObjectInput, ServerSideEncryption, StreamingBlob};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::MAX_OBJECT_BYTES;
 use super::checksum::{Algorithm, Checksum};
 use super::errors::bad_digest;
+use super::tags::tags_of_header;
+use super::version::Object;
 
 /// S3's limit of user metadata, names and values together.
 const MAX_METADATA_BYTES: usize = 2048;
 
+/// The object that a put brings, and its bytes.
+pub(super) async fn receive(request: S3Request<PutObjectInput>) -> S3Result<(Object, Bytes)> {
+    let mut input = request.input;
+    let body = collect(input.body.take()).await?;
+    let md5 = Md5::digest(&body);
+    if let Some(expected) = &input.content_md5
+        && base64_simd::STANDARD.encode_to_string(md5) != *expected
+    {
+        return Err(bad_digest("Content-MD5"));
+    }
+    // They are there only once the body has been read.
+    let trailers = request.trailing_headers.and_then(|them| them.take());
+    let checksum = check(&body, &request.headers, trailers.as_ref())?;
+    let object = Object {
+        size: body.len() as u64,
+        etag: hex_simd::encode_to_string(md5, hex_simd::AsciiCase::Lower),
+        content_type: input.content_type,
+        cache_control: input.cache_control,
+        content_disposition: input.content_disposition,
+        content_encoding: input.content_encoding.and_then(without_aws_chunked),
+        content_language: input.content_language,
+        metadata: metadata(input.metadata)?,
+        tags: tags_of_header(input.tagging.as_deref())?,
+        encryption: encryption(input.server_side_encryption.as_ref())?,
+        checksum: Some(checksum),
+    };
+    Ok((object, body))
+}
+
 /// The whole body.
-pub(super) async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
     let Some(mut body) = body else {
         return Ok(Bytes::new());
     };
@@ -41,11 +73,7 @@ pub(super) async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
 
 /// Compares every checksum that came in the headers or behind the body. Answers the one to keep:
 /// what the client sent, else CRC-64/NVME, as S3 does.
-pub(super) fn check(
-    body: &[u8],
-    headers: &HeaderMap,
-    trailers: Option<&HeaderMap>,
-) -> S3Result<Checksum> {
+fn check(body: &[u8], headers: &HeaderMap, trailers: Option<&HeaderMap>) -> S3Result<Checksum> {
     let mut kept = None;
     for (algorithm, name) in Algorithm::ALL {
         let sent = headers
@@ -62,7 +90,7 @@ pub(super) fn check(
 }
 
 /// `aws-chunked` tells how the body came, and is not kept.
-pub(super) fn without_aws_chunked(encoding: String) -> Option<String> {
+fn without_aws_chunked(encoding: String) -> Option<String> {
     let kept: Vec<&str> = encoding
         .split(',')
         .map(str::trim)
