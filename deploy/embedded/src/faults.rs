@@ -52,7 +52,7 @@ pub enum Kind {
 }
 
 /// A fault that was ordered.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
     /// The service that it strikes.
@@ -62,12 +62,16 @@ pub struct Order {
     /// Share of the requests that it strikes, 0 to 1.
     #[serde(default = "all")]
     pub share: f64,
-    /// For [`Kind::Slow`]: how much later the answer comes, in milliseconds.
-    #[serde(default)]
+    /// For [`Kind::Slow`]: how much later the answer comes, 1 to 600,000 milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
     /// Ends by itself after this many seconds; without it, it lasts until all faults are ended.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_seconds: Option<f64>,
+}
+
+fn is_zero(delay_ms: &u64) -> bool {
+    *delay_ms == 0
 }
 
 fn all() -> f64 {
@@ -92,6 +96,98 @@ struct Rule {
     ends: Option<Instant>,
 }
 
+impl Service {
+    /// The kinds of faults that this service can play.
+    pub fn kinds(self) -> Vec<Kind> {
+        let mut kinds = vec![
+            Kind::Refuse,
+            Kind::Error,
+            Kind::Throttle,
+            Kind::Slow,
+            Kind::Hang,
+            Kind::Denied,
+            Kind::Missing,
+            Kind::LostReply,
+        ];
+        match self {
+            Self::Sqs => kinds.push(Kind::Duplicate),
+            Self::Bedrock => kinds.extend([Kind::Garbage, Kind::Filtered, Kind::Retired]),
+            Self::S3 | Self::Cdn => {}
+        }
+        kinds
+    }
+}
+
+/// Why a fault is not accepted.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum BadOrder {
+    /// The service cannot play this kind.
+    #[error("kind: {} does not know {}; it knows {}", name(.service), name(.kind), names(&.service.kinds()))]
+    UnknownKind {
+        /// The service of the order.
+        service: Service,
+        /// The kind of the order.
+        kind: Kind,
+    },
+    /// The share is no share.
+    #[error("share: must be from 0 to 1, but is {0}")]
+    Share(f64),
+    /// The delay is missing where it is needed, or too long.
+    #[error("delay_ms: must be from 1 to {MAX_DELAY_MS} for slow, but is {0}")]
+    Delay(u64),
+    /// A delay for another kind than slow.
+    #[error("delay_ms: is for the kind slow only")]
+    DelayOfOtherKind,
+    /// The fault would end before it began, or never.
+    #[error("for_seconds: must be above 0 and at most {MAX_SECONDS}, but is {0}")]
+    Seconds(f64),
+}
+
+/// A service or a kind as it is written in JSON.
+fn name(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    text.trim_matches('"').to_owned()
+}
+
+fn names(kinds: &[Kind]) -> String {
+    kinds.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// The longest delay: ten minutes.
+const MAX_DELAY_MS: u64 = 600_000;
+/// The longest time of a fault that ends by itself: a year.
+const MAX_SECONDS: f64 = 31_536_000.0;
+
+impl Order {
+    /// Whether the service knows the kind, and every number is within its limits.
+    ///
+    /// # Errors
+    /// The field that is not, and its limits.
+    pub fn check(&self) -> Result<(), BadOrder> {
+        let Self { service, kind, .. } = *self;
+        if !service.kinds().contains(&kind) {
+            return Err(BadOrder::UnknownKind { service, kind });
+        }
+        if !(0.0..=1.0).contains(&self.share) {
+            return Err(BadOrder::Share(self.share));
+        }
+        match kind {
+            Kind::Slow if !(1..=MAX_DELAY_MS).contains(&self.delay_ms) => {
+                return Err(BadOrder::Delay(self.delay_ms));
+            }
+            Kind::Slow => {}
+            _ if self.delay_ms != 0 => return Err(BadOrder::DelayOfOtherKind),
+            _ => {}
+        }
+        match self.for_seconds {
+            Some(seconds) if !(seconds > 0.0 && seconds <= MAX_SECONDS) => {
+                Err(BadOrder::Seconds(seconds))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Rule {
     fn lasts(&self) -> bool {
         self.ends.is_none_or(|ends| Instant::now() < ends)
@@ -109,7 +205,7 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// Adds a fault to those in force.
+    /// Adds a fault to those in force; one that comes from outside is checked first.
     pub fn add(&self, order: Order) {
         let ends = order
             .for_seconds
@@ -122,6 +218,21 @@ impl Faults {
                 ends,
             });
         });
+    }
+
+    /// The faults in force, each as the order that would add it again for the rest of its time.
+    pub fn list(&self) -> Vec<Order> {
+        let now = Instant::now();
+        let rules = self.0.borrow();
+        let lasting = rules.iter().filter(|rule| rule.lasts());
+        lasting
+            .map(|rule| Order {
+                for_seconds: rule
+                    .ends
+                    .map(|ends| ends.saturating_duration_since(now).as_secs_f64()),
+                ..rule.order.clone()
+            })
+            .collect()
     }
 
     /// Ends all faults; requests that hang are let go.

@@ -1,6 +1,8 @@
 //! The cloud on one machine, over its real wire protocols.
 
 pub mod cdn;
+pub mod cloud;
+pub mod control;
 pub mod counters;
 pub mod faults;
 pub mod listener;

@@ -78,13 +78,14 @@ impl Server {
     }
 
     fn order(&self, kind: Kind) {
-        self.faults.add(Order {
+        let order = Order {
             service: Service::Sqs,
             kind,
             share: 1.0,
             delay_ms: 0,
             for_seconds: None,
-        });
+        };
+        self.faults.add(order);
     }
 }
 
@@ -346,7 +347,10 @@ async fn dead_letters_go_to_their_queue_and_back() {
         sqs::arn("q")
     );
     let sources = client.list_dead_letter_source_queues().queue_url(&dead);
-    assert_eq!(sources.send().await.unwrap().queue_urls(), [url.clone()]);
+    assert_eq!(
+        sources.send().await.unwrap().queue_urls(),
+        std::slice::from_ref(&url)
+    );
 
     let start = client
         .start_message_move_task()
@@ -542,7 +546,7 @@ async fn queues_are_listed_set_and_deleted() {
     let url = create.send().await.unwrap().queue_url.unwrap();
     server.queue("two", &[]);
     let page = client.list_queues().max_results(1).send().await.unwrap();
-    assert_eq!(page.queue_urls(), [url.clone()]);
+    assert_eq!(page.queue_urls(), std::slice::from_ref(&url));
     let page = client
         .list_queues()
         .max_results(1)

@@ -1,0 +1,23 @@
+//! Starts the embedded cloud in the directory that is given and prints its environment.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use atelier_embedded::cloud::{Cloud, Options};
+use atelier_embedded::model::Temper;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let data = std::env::args().nth(1).context("usage: cloud DIRECTORY")?;
+    let cloud = Cloud::start(Options {
+        data: PathBuf::from(data),
+        temper: Temper::default(),
+    })
+    .await?;
+    for (name, value) in cloud.environment() {
+        println!("{name}={value}");
+    }
+    tokio::signal::ctrl_c().await?;
+    cloud.stop().await;
+    Ok(())
+}
