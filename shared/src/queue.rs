@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use sha2::{Digest, Sha256};
 
@@ -220,7 +221,9 @@ impl Queue {
             Ok(_) => Ok(()),
             Err(error) => {
                 let stale = error.as_service_error().is_some_and(|error| {
-                    error.is_message_not_inflight() || error.is_receipt_handle_is_invalid()
+                    error.is_message_not_inflight()
+                        || error.is_receipt_handle_is_invalid()
+                        || is_of_a_deleted_message(error)
                 });
                 Err(sort(stale, error.into()))
             }
@@ -282,6 +285,14 @@ fn sort(stale: bool, error: CloudError) -> QueueError {
     } else {
         QueueError::Cloud(error)
     }
+}
+
+/// SQS has no error of its own for this, though its documents promise `MessageNotInflight`.
+fn is_of_a_deleted_message(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some("InvalidParameterValue")
+        && error
+            .message()
+            .is_some_and(|words| words.contains("Message does not exist"))
 }
 
 fn text_attribute(value: &str) -> MessageAttributeValue {
