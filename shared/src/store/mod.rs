@@ -64,6 +64,9 @@ pub struct Position {
 }
 
 /// One document at a time, by compare-and-set. Every write is durable when its call returns.
+///
+/// A document that cannot be read is left out of lists and said so in the log; so only an empty
+/// page is the end of one.
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// Stores a new document unless its id is taken.
