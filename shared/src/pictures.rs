@@ -189,7 +189,8 @@ impl Page {
 /// The assignment that a key below [`PREFIX`] belongs to, if it is one of ours.
 pub fn assignment_of(key: &str) -> Option<&str> {
     let name = key.strip_prefix(PREFIX)?;
-    name.strip_suffix(".webp").or_else(|| name.strip_suffix(".avif"))
+    name.strip_suffix(".webp")
+        .or_else(|| name.strip_suffix(".avif"))
 }
 
 /// How long an operation is tried.

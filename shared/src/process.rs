@@ -45,7 +45,11 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            if error.is::<ConfigFaults>() { EXIT_CODE.into() } else { ExitCode::FAILURE }
+            if error.is::<ConfigFaults>() {
+                EXIT_CODE.into()
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

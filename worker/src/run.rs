@@ -114,6 +114,11 @@ impl Worker {
         self.pulse.queue_answers() && !self.pace.is_paused()
     }
 
+    /// Whether it waits for a fault to end that would fail every job.
+    pub fn is_paused(&self) -> bool {
+        self.pace.is_paused()
+    }
+
     /// Jobs that it is working on.
     pub fn slots_in_use(&self) -> u32 {
         self.pace.in_use()

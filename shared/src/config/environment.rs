@@ -40,13 +40,15 @@ impl fmt::Display for ConfigFaults {
 impl Environment {
     /// This process's environment. A value that is not UTF-8 counts as not set.
     pub fn of_process() -> Self {
-        let values = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self {
-            values,
-            faults: Vec::new(),
-        }
+        Self::default().with_process()
+    }
+
+    /// With this process's environment in place of what was there.
+    #[must_use]
+    pub fn with_process(self) -> Self {
+        self.with(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
     }
 
     /// These values and no others.

@@ -1,0 +1,283 @@
+//! A bench for workers: the embedded cloud, a store, and workers that run in this process.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_embedded::cloud::{Cloud, Options};
+use atelier_embedded::faults::{Kind, Order, Service};
+use atelier_embedded::model::{Settings, Temper};
+use atelier_shared::assignment::{Assignment, StageSeconds, Status, prompt_hash};
+use atelier_shared::aws::Aws;
+use atelier_shared::config::{Environment, StaticCredentials};
+use atelier_shared::job::Job;
+use atelier_shared::pictures::{Patience, Pictures};
+use atelier_shared::queue::{Context, Queues};
+use atelier_shared::store::{self, Store};
+use atelier_shared::telemetry::TelemetryConfig;
+use atelier_shared::timestamp::Timestamp;
+use atelier_worker::{Config, Services, Worker};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Nothing in these tests takes so long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Bench {
+    pub cloud: Cloud,
+    pub config: Config,
+    pub store: Arc<dyn Store>,
+    pub queues: Queues,
+    pub pictures: Pictures,
+    pub temper: Temper,
+    aws: Aws,
+    data: Vec<TempDir>,
+}
+
+/// A worker that runs until it is told to stop, on a runtime of its own that can be killed.
+pub struct Running {
+    pub worker: Arc<Worker>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    runtime: Runtime,
+}
+
+impl Running {
+    /// Tells it to stop and waits until it has drained.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.task)
+            .await
+            .expect("it drains")
+            .unwrap();
+        self.runtime.shutdown_background();
+    }
+
+    /// Ends it in the middle of whatever it does, as a kill does.
+    pub fn kill(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
+impl Bench {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these options in place of the defaults.
+    pub async fn with(options: &[(&str, &str)]) -> Self {
+        atelier_shared::process::install_tls();
+        show_log();
+        let data = TempDir::new().unwrap();
+        let temper = Temper::new(Settings {
+            latency: Duration::ZERO,
+            throttle: 0.0,
+            failure: 0.0,
+        });
+        let cloud = Cloud::start(Options {
+            data: data.path().to_owned(),
+            temper: temper.clone(),
+        })
+        .await
+        .unwrap();
+        let environment = Environment::of(cloud.environment().iter().cloned())
+            .with([("RETRY_SECONDS", "0.05"), ("REUSE", "off")])
+            .with(options.iter().copied());
+        let mut config = Config::read(environment).unwrap();
+        config.cloud.credentials = Some(StaticCredentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+        });
+        let aws = Aws::connect(&config.cloud).await;
+        let store = store::open(&config.store.url).await.unwrap();
+        Self {
+            queues: Queues::new(&aws, &config.queue),
+            pictures: quick(Pictures::new(&aws, &config.bucket)),
+            store,
+            config,
+            temper,
+            aws,
+            cloud,
+            data: vec![data],
+        }
+    }
+
+    /// The same queues and bucket, but a store that knows nothing of what lies there.
+    pub fn with_another_store(&mut self) {
+        let data = TempDir::new().unwrap();
+        let store =
+            atelier_shared::store::SqliteStore::open(&data.path().join("other.db")).unwrap();
+        self.store = Arc::new(store);
+        self.data.push(data);
+    }
+
+    /// Starts a worker.
+    pub fn work(&self) -> Running {
+        let mut services = Services::new(&self.config, Arc::clone(&self.store), &self.aws).unwrap();
+        services.pictures = self.pictures.clone();
+        let worker = Worker::new(self.config.clone(), services);
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let task = runtime.spawn(atelier_worker::run(Arc::clone(&worker), stop.clone()));
+        Running {
+            worker,
+            stop,
+            task,
+            runtime,
+        }
+    }
+
+    pub fn assignment(&self, id: &str, prompt: &str) -> Assignment {
+        let now = Timestamp::now();
+        Assignment {
+            assignment_id: id.to_owned(),
+            teacher_id: Some("Ms. Frizzle".to_owned()),
+            prompt: prompt.to_owned(),
+            question_answers: None,
+            created_at: now,
+            s3_upload_status: Status::Pending,
+            s3_upload_attempts: 0,
+            s3_image_key: None,
+            cloudfront_url: None,
+            image_metadata: None,
+            claim: None,
+            attempts: 0,
+            takeovers: 0,
+            model_calls: 0,
+            round: 1,
+            wake_at: Some(now + Duration::from_secs(30)),
+            give_up_at: Some(now + Duration::from_secs(3600)),
+            sent_at: None,
+            failure: None,
+            updated_at: now,
+            finished_at: None,
+            stage_seconds: StageSeconds::default(),
+            model: None,
+            cost_usd: 0.0,
+            prompt_hash: prompt_hash(prompt),
+            reuse_key: None,
+            fresh: false,
+            permanent: false,
+            tag_due: false,
+            correlation_id: format!("correlation-of-{id}"),
+            erasures: 0,
+        }
+    }
+
+    /// Stores an assignment and sends its job.
+    pub async fn post(&self, id: &str, prompt: &str) {
+        self.post_as(&self.assignment(id, prompt)).await;
+    }
+
+    pub async fn post_as(&self, assignment: &Assignment) {
+        self.store.insert(assignment).await.unwrap();
+        self.send(assignment).await;
+    }
+
+    pub async fn send(&self, assignment: &Assignment) {
+        let job = Job {
+            assignment_id: assignment.assignment_id.clone(),
+            round: assignment.round,
+        };
+        let context = Context {
+            correlation_id: assignment.correlation_id.clone(),
+            trace_parent: None,
+        };
+        let teacher = assignment.teacher_id.as_deref();
+        self.queues
+            .jobs
+            .send(&job, teacher, &context)
+            .await
+            .unwrap();
+    }
+
+    pub async fn get(&self, id: &str) -> Assignment {
+        self.store.get(id).await.unwrap().unwrap()
+    }
+
+    /// The assignment when it is as `wanted`.
+    pub async fn until(&self, id: &str, wanted: impl Fn(&Assignment) -> bool) -> Assignment {
+        let there = async {
+            loop {
+                let now = self.get(id).await;
+                if wanted(&now) {
+                    return now;
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        match timeout(PATIENCE, there).await {
+            Ok(assignment) => assignment,
+            Err(_) => panic!("never as wanted: {:#?}", self.get(id).await),
+        }
+    }
+
+    /// The assignment when it is final.
+    pub async fn finished(&self, id: &str) -> Assignment {
+        self.until(id, |it| it.s3_upload_status != Status::Pending)
+            .await
+    }
+
+    /// Returns when `holds`.
+    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let there = async {
+            while !holds().await {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, there).await.is_ok(), "never: {what}");
+    }
+
+    /// Returns when no job is left in the queue.
+    pub async fn queue_is_empty(&self) {
+        self.eventually("an empty queue", async || {
+            self.queues.jobs.depth().await.unwrap().total() == 0
+        })
+        .await;
+    }
+
+    pub fn fault(&self, service: Service, kind: Kind, share: f64) {
+        self.cloud.faults().add(Order {
+            service,
+            kind,
+            share,
+            delay_ms: 0,
+            for_seconds: None,
+        });
+    }
+
+    pub fn mend(&self) {
+        self.cloud.faults().clear();
+    }
+
+    pub fn count(&self, service: Service, operation: &'static str) -> u64 {
+        self.cloud.counters().get(service, operation)
+    }
+}
+
+/// `LOG=debug cargo test -- --nocapture` shows what happens.
+fn show_log() {
+    let mut environment = Environment::of_process().with([("LOG_FORMAT", "text")]);
+    let config = TelemetryConfig::read(&mut environment);
+    if std::env::var_os("LOG").is_some() {
+        // Refused where another test of this process was faster.
+        let _ = atelier_shared::telemetry::start(&config, "test");
+    }
+}
+
+/// The portal's waits of one, two and four seconds are too long for a test that is run all the
+/// time.
+pub fn quick(pictures: Pictures) -> Pictures {
+    let patience = Patience {
+        waits: [5, 10, 20].map(Duration::from_millis).into(),
+        timeout: Duration::from_secs(2),
+    };
+    pictures.with_patience(patience.clone(), patience)
+}
