@@ -1,0 +1,202 @@
+//! Changes an assignment: another round, retention, delete.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_shared::assignment::{Assignment, Status};
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition;
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use http::header::LOCATION;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::correlation::CorrelationId;
+use crate::create::read_prompt;
+use crate::input::{IdInPath, JsonBody, OptionalJsonBody};
+use crate::problem::{FieldFault, Problem, Refused};
+use crate::view::View;
+
+/// How long an answer waits for bucket and CDN; the sweep mends what takes longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When the sweep mends what was not done in the answer's path.
+const MEND_AFTER: Duration = Duration::from_secs(30);
+
+/// How often a compare-and-set is tried on a document that others change meanwhile.
+const TRIES: u32 = 5;
+
+/// Another round.
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "describes the body to readers of the OpenAPI document"
+)]
+pub struct Retry {
+    /// Other words, 1 to 1024 characters after trimming; without them the prompt stays.
+    #[schema(min_length = 1, max_length = 1024)]
+    pub prompt: Option<String>,
+}
+
+/// What can be changed.
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "describes the body to readers of the OpenAPI document"
+)]
+pub struct Change {
+    /// Whether the picture is kept from the lifecycle.
+    pub permanent: bool,
+}
+
+/// Tries again to make the picture of a failed assignment.
+#[utoipa::path(
+    post,
+    path = "/assignments/{id}/retry",
+    tag = "assignments",
+    params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
+    request_body = Option<Retry>,
+    responses(
+        (status = 202, description = "It is pending again.", body = View, headers(("Location" = String, description = "Where the assignment is"))),
+        Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<500>, Refused<503>,
+    )
+)]
+pub async fn retry(
+    State(app): State<Arc<App>>,
+    IdInPath(id): IdInPath,
+    correlation_id: CorrelationId,
+    OptionalJsonBody(mut fields): OptionalJsonBody,
+) -> Result<(StatusCode, [(http::HeaderName, String); 1], Json<View>), Problem> {
+    let prompt = read_prompt(&mut fields);
+    if prompt.as_deref() == Some("") {
+        let detail = "`prompt` must have 1 to 1024 characters after trimming, or be left out.";
+        fields.fault(FieldFault::beyond("prompt", detail, 1));
+    }
+    let prompt = fields.finish(prompt)?;
+    let document = app.present(&id).await?;
+    if document.s3_upload_status != Status::Failed {
+        return Err(not_failed(document.s3_upload_status));
+    }
+    let now = Timestamp::now();
+    let retry = transition::retry(
+        &document,
+        prompt.as_deref(),
+        &correlation_id.0,
+        now,
+        now + app.config.job.sweep.resend,
+        now + app.config.job.give_up,
+    );
+    let Some(document) = app.store().apply(&id, &retry).await? else {
+        return Err(not_failed(app.present(&id).await?.s3_upload_status));
+    };
+    tracing::info!(assignment = id, round = document.round, "another round");
+    let document = app.send_for_answer(document).await;
+    let view = app.view(&document).await;
+    let location = (LOCATION, format!("/assignments/{id}"));
+    Ok((StatusCode::ACCEPTED, [location], Json(view)))
+}
+
+fn not_failed(status: Status) -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        format!("Only an assignment that is `failed` can be retried; this one is `{status}`."),
+    )
+}
+
+/// Keeps the picture of an assignment for ever, or no longer.
+#[utoipa::path(
+    patch,
+    path = "/assignments/{id}",
+    tag = "assignments",
+    params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
+    request_body = Change,
+    responses(
+        (status = 200, description = "The assignment after it.", body = View),
+        Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<500>, Refused<503>,
+    )
+)]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    IdInPath(id): IdInPath,
+    JsonBody(mut fields): JsonBody,
+) -> Result<Json<View>, Problem> {
+    let permanent = fields.flag("permanent");
+    if permanent.is_none() {
+        fields.fault(FieldFault::new(
+            "permanent",
+            "`permanent` must be given: true or false.",
+        ));
+    }
+    let permanent = fields.finish(permanent)?.unwrap_or_default();
+    let mut document = set_permanent(&app, &id, permanent).await?;
+    if document.tag_due {
+        match tokio::time::timeout(PATIENCE, app.tag(&document)).await {
+            Ok(Ok(Some(tagged))) => document = tagged,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(assignment = id, %error, "left to the sweep"),
+            Err(_) => tracing::warn!(assignment = id, "tagging takes long; left to the sweep"),
+        }
+    }
+    Ok(Json(app.view(&document).await))
+}
+
+/// Its status may change between the read and the write.
+async fn set_permanent(app: &App, id: &str, permanent: bool) -> Result<Assignment, Problem> {
+    for _ in 0..TRIES {
+        let document = app.present(id).await?;
+        let now = Timestamp::now();
+        let change = transition::set_permanent(&document, permanent, now, now + MEND_AFTER);
+        if let Some(changed) = app.store().apply(id, &change).await? {
+            return Ok(changed);
+        }
+    }
+    Err(busy())
+}
+
+fn busy() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "The assignment is being changed by others. Please try again.",
+    )
+}
+
+/// Deletes an assignment and its picture. Its id cannot be used again.
+#[utoipa::path(
+    delete,
+    path = "/assignments/{id}",
+    tag = "assignments",
+    params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
+    responses(
+        (status = 204, description = "It is gone, or was gone before."),
+        Refused<403>, Refused<404>, Refused<409>, Refused<500>, Refused<503>,
+    )
+)]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    IdInPath(id): IdInPath,
+) -> Result<StatusCode, Problem> {
+    for _ in 0..TRIES {
+        let document = app.store().get(&id).await?;
+        match document.map(|document| document.s3_upload_status) {
+            None => return Err(Problem::unknown_assignment()),
+            Some(Status::Deleted) => return Ok(StatusCode::NO_CONTENT),
+            Some(_) => {}
+        }
+        let now = Timestamp::now();
+        let bury = transition::bury(now, now + MEND_AFTER);
+        if let Some(tombstone) = app.store().apply(&id, &bury).await? {
+            tracing::info!(assignment = id, "assignment deleted");
+            match tokio::time::timeout(PATIENCE, app.erase(&tombstone)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(assignment = id, %error, "left to the sweep"),
+                Err(_) => tracing::warn!(assignment = id, "erasing takes long; left to the sweep"),
+            }
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
+    Err(busy())
+}

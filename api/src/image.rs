@@ -1,0 +1,147 @@
+//! An assignment's picture: a redirect to the CDN, the bytes, or a placeholder; never an error.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use atelier_shared::assignment::{Assignment, Status, is_valid_id};
+use atelier_shared::aws::{ATTEMPT_TIMEOUT, CloudError};
+use atelier_shared::failure::Failure;
+use atelier_shared::pictures::{self, Found};
+use atelier_shared::telemetry::events::Alert;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::app::App;
+use crate::correlation::CorrelationId;
+use crate::placeholder::{Reason, placeholder};
+use crate::problem::Problem;
+use crate::read::is_known;
+
+/// Shows the picture of an assignment, or a placeholder that says why there is none.
+#[utoipa::path(
+    get,
+    path = "/assignments/{id}/image",
+    tag = "assignments",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, description = "The picture, where no CDN is configured; or a placeholder, which `x-atelier-placeholder` gives the reason of.",
+            content((Vec<u8> = "image/webp"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/gif"), (Vec<u8> = "application/octet-stream"), (String = "image/svg+xml")),
+            headers(("x-atelier-placeholder" = Option<String>, description = "Why there is no picture"))),
+        (status = 302, description = "The picture is at the CDN.", headers(("Location" = String, description = "Where it is"))),
+        (status = 304, description = "It is as the ETag says."),
+    )
+)]
+pub async fn image(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    correlation_id: CorrelationId,
+    headers: HeaderMap,
+) -> Response {
+    let id = match id {
+        Ok(Path(id)) if is_valid_id(&id) => id,
+        _ => return placeholder(Reason::Unknown),
+    };
+    let document = match app.store().get(&id).await {
+        Ok(Some(document)) => document,
+        Ok(None) => return placeholder(Reason::Unknown),
+        Err(error) => {
+            tracing::warn!(assignment = id, %error, "no picture to show");
+            return placeholder(Reason::StoreAway);
+        }
+    };
+    match document.s3_upload_status {
+        Status::Pending => placeholder(Reason::Pending),
+        Status::Failed => placeholder(Reason::Failed),
+        Status::NoImage => placeholder(Reason::NoImage),
+        Status::Deleted => placeholder(Reason::Deleted),
+        Status::Success => {
+            let key = pictures::key(&id);
+            match app.config.cdn.url(&key) {
+                Some(url) => redirect(&url),
+                None => stored(&app, &document, &key, &headers, &correlation_id).await,
+            }
+        }
+    }
+}
+
+fn redirect(url: &str) -> Response {
+    match HeaderValue::from_str(url) {
+        Ok(url) => {
+            let no_cache = HeaderValue::from_static("no-cache");
+            (
+                StatusCode::FOUND,
+                [(LOCATION, url), (CACHE_CONTROL, no_cache)],
+            )
+                .into_response()
+        }
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+async fn stored(
+    app: &App,
+    document: &Assignment,
+    key: &str,
+    headers: &HeaderMap,
+    correlation_id: &CorrelationId,
+) -> Response {
+    let start = Instant::now();
+    let id = &document.assignment_id;
+    match app.services.pictures.read(key, document.into()).await {
+        Ok(Some((bytes, found))) => picture(bytes, &found, headers),
+        Ok(None) => {
+            tracing::warn!(assignment = id, key, "the picture is missing");
+            placeholder(Reason::Missing)
+        }
+        Err(error) => {
+            let reason = match &error {
+                CloudError::Denied(_) | CloudError::Credentials(_) => Reason::Denied,
+                CloudError::Missing(_) => Reason::Missing,
+                _ if start.elapsed() >= ATTEMPT_TIMEOUT => Reason::Timeout,
+                _ => Reason::Away,
+            };
+            if matches!(reason, Reason::Denied | Reason::Missing) {
+                Alert {
+                    failure: Failure::Configuration,
+                    assignment_id: id,
+                    correlation_id: &correlation_id.0,
+                    cause: &error.to_string(),
+                }
+                .emit();
+            } else {
+                tracing::error!(assignment = id, %error, "the picture cannot be read");
+            }
+            placeholder(reason)
+        }
+    }
+}
+
+fn picture(bytes: Bytes, found: &Found, headers: &HeaderMap) -> Response {
+    let mut answer = HeaderMap::new();
+    answer.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static(pictures::CACHE_CONTROL),
+    );
+    if let Ok(etag) = HeaderValue::from_str(&found.etag) {
+        answer.insert(ETAG, etag);
+    }
+    if is_known(headers, &found.etag) {
+        return (StatusCode::NOT_MODIFIED, answer).into_response();
+    }
+    answer.insert(CONTENT_TYPE, content_type(&found.content_type));
+    (answer, Body::from(bytes)).into_response()
+}
+
+/// Nothing that a browser would run is served from our own address.
+fn content_type(stored: &str) -> HeaderValue {
+    HeaderValue::from_static(match stored {
+        "image/webp" => "image/webp",
+        "image/png" => "image/png",
+        "image/jpeg" => "image/jpeg",
+        "image/gif" => "image/gif",
+        _ => "application/octet-stream",
+    })
+}

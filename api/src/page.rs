@@ -1,0 +1,110 @@
+//! The page: HTML, styles and scripts out of the binary.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use rust_embed::Embed;
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::read::is_known;
+use crate::view::weak_etag;
+
+#[derive(Embed)]
+#[folder = "page"]
+struct Files;
+
+/// Where one creates assignments.
+pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    file(&app, "create.html", &headers)
+}
+
+/// Where one sees all of them.
+pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    file(&app, "show.html", &headers)
+}
+
+/// Where one answers the questions of one.
+pub async fn complete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    file(&app, "complete.html", &headers)
+}
+
+/// Browsers ask for it unbidden.
+pub async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    file(&app, "assets/favicon.svg", &headers)
+}
+
+/// What the pages load.
+pub async fn asset(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    match path {
+        Ok(Path(path)) => file(&app, &format!("assets/{path}"), &headers),
+        Err(_) => unknown(),
+    }
+}
+
+fn unknown() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "There is no such page.").into_response()
+}
+
+/// The file at `path`. Browsers ask each time whether it is still the same, so that a new release
+/// never mixes with an old one.
+pub fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
+    let Some(file) = Files::get(path) else {
+        return unknown();
+    };
+    let etag = weak_etag(&file.metadata.sha256_hash());
+    let mut answer = HeaderMap::new();
+    answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        answer.insert(ETAG, value);
+    }
+    if is_known(headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, answer).into_response();
+    }
+    answer.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    if path.ends_with(".html") {
+        let policy = policy(app.config.cdn.base_url.as_deref());
+        if let Ok(value) = HeaderValue::from_str(&policy) {
+            answer.insert(CONTENT_SECURITY_POLICY, value);
+        }
+    }
+    (answer, file.data.into_owned()).into_response()
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("json") => "application/json",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+/// Nothing but our own files, and pictures from the CDN.
+fn policy(cdn: Option<&str>) -> String {
+    let cdn = cdn.map(origin_of).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self' {cdn} data:; font-src 'self'; manifest-src 'self'; object-src 'none'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+}
+
+/// Scheme and host of an address.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
+}

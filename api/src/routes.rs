@@ -1,0 +1,148 @@
+//! Every address, and the OpenAPI document of the calls among them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::app::App;
+use crate::correlation::correlate;
+use crate::fleet::{self, control, letters};
+use crate::origin::refuse_other_sites;
+use crate::problem::{Problem, ProblemDocument};
+use crate::{change, create, health, image, page, read};
+
+/// The longest that any answer may take: a held one takes 20 s, a picture from the bucket 30 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Atelier",
+        description = "Makes the pictures of an education portal. Every answer bears `x-correlation-id`; problems are RFC 9457 documents.",
+    ),
+    components(schemas(ProblemDocument)),
+    tags(
+        (name = "assignments", description = "Assignments and their pictures"),
+        (name = "fleet", description = "What the operator sees"),
+        (name = "health", description = "Whether the process lives and is ready"),
+    ),
+)]
+struct Description;
+
+fn calls() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(create::create, read::list))
+        .routes(routes!(read::read_one, change::patch, change::delete))
+        .routes(routes!(image::image))
+        .routes(routes!(change::retry))
+        .routes(routes!(fleet::fleet_json))
+        .routes(routes!(letters::list))
+        .routes(routes!(letters::drop_letter))
+        .routes(routes!(letters::redrive))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    calls().into_openapi()
+}
+
+/// Every address of the API and its page.
+pub fn router(app: Arc<App>) -> Router {
+    let (calls, description) = calls().split_for_parts();
+    let description = Arc::new(description);
+    let docs = Router::new()
+        .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").validator_url("none")))
+        .layer(from_fn(confine_docs));
+    calls
+        .route(
+            "/openapi.json",
+            get(move || std::future::ready(Json(description.clone()))),
+        )
+        .route("/fleet", get(fleet::fleet))
+        .route(
+            "/fleet/faults",
+            get(control::faults)
+                .put(control::faults)
+                .delete(control::faults),
+        )
+        .route("/fleet/temper", get(control::temper).put(control::temper))
+        .route("/", get(page::create))
+        .route("/show", get(page::show))
+        .route("/complete", get(page::complete))
+        .route("/complete/{id}", get(page::complete))
+        .route("/favicon.ico", get(page::favicon))
+        .route("/assets/{*path}", get(page::asset))
+        .with_state(app)
+        .merge(docs)
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(refuse_other_sites))
+        .layer(from_fn(in_time))
+        .layer(from_fn(correlate))
+        .layer(from_fn(harden))
+        .layer(CompressionLayer::new())
+}
+
+async fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "There is no such call at this address; `Allow` names those that there are.",
+    )
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::away(
+            "The answer takes too long. Please try again in a moment.",
+            format!("no answer in {ANSWER_TIMEOUT:?}"),
+        )
+        .into_response(),
+    }
+}
+
+/// Nothing that we serve is anything but what it says, or runs where a page did not ask for it.
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'",
+        ));
+    response
+}
+
+/// Swagger UI sets styles inline and draws its icons from data.
+async fn confine_docs(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+             connect-src 'self'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'",
+        ),
+    );
+    response
+}

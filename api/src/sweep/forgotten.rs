@@ -1,0 +1,93 @@
+//! Tells a queue that forgot its jobs, and makes their assignments due.
+
+use atelier_shared::queue::Depth;
+use atelier_shared::store::StoreError;
+use atelier_shared::timestamp::Timestamp;
+use std::time::Duration;
+
+use crate::app::App;
+
+/// So many samples in a row must be empty: SQS's figures are approximate.
+const EMPTY_SAMPLES: u32 = 3;
+
+/// Documents that are made due in one step.
+const CHUNK: u32 = 500;
+
+/// `CreatedTimestamp` has whole seconds.
+const CREATED_PRECISION: Duration = Duration::from_secs(1);
+
+/// What was seen of the queue so far.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    created_at: Option<Timestamp>,
+    empty_since: Option<Timestamp>,
+    empty_samples: u32,
+}
+
+impl Forgotten {
+    /// Takes a sample of the jobs' queue in.
+    pub async fn sample(&mut self, app: &App, depth: &Depth) -> Result<(), StoreError> {
+        if self.created_at != Some(depth.created_at) {
+            let sent_before = depth.created_at + CREATED_PRECISION;
+            make_due(app, sent_before, "the queue was made anew").await?;
+            self.created_at = Some(depth.created_at);
+        }
+        if let Some(sent_before) = self.count_empty(depth.total(), Timestamp::now()) {
+            make_due(app, sent_before, "the queue is empty").await?;
+        }
+        Ok(())
+    }
+
+    /// Jobs that were sent before the returned time are not in the queue any more.
+    fn count_empty(&mut self, total: u64, now: Timestamp) -> Option<Timestamp> {
+        if total > 0 {
+            self.empty_since = None;
+            self.empty_samples = 0;
+            return None;
+        }
+        let since = *self.empty_since.get_or_insert(now);
+        self.empty_samples += 1;
+        if self.empty_samples < EMPTY_SAMPLES {
+            return None;
+        }
+        self.empty_since = None;
+        self.empty_samples = 0;
+        Some(since)
+    }
+}
+
+async fn make_due(app: &App, sent_before: Timestamp, why: &str) -> Result<(), StoreError> {
+    let mut total = 0;
+    loop {
+        let made = app
+            .store()
+            .make_due(sent_before, Timestamp::now(), CHUNK)
+            .await?;
+        total += made;
+        if made < CHUNK.into() || app.draining.is_cancelled() {
+            break;
+        }
+    }
+    if total > 0 {
+        tracing::warn!(assignments = total, why, "the queue forgot jobs");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_empty_samples_in_a_row_tell_what_was_sent_before_the_first() {
+        let at = Timestamp::from_seconds;
+        let mut queue = Forgotten::default();
+        assert_eq!(queue.count_empty(0, at(1.0)), None);
+        assert_eq!(queue.count_empty(0, at(6.0)), None);
+        assert_eq!(queue.count_empty(1, at(11.0)), None);
+        assert_eq!(queue.count_empty(0, at(16.0)), None);
+        assert_eq!(queue.count_empty(0, at(21.0)), None);
+        assert_eq!(queue.count_empty(0, at(26.0)), Some(at(16.0)));
+        assert_eq!(queue.count_empty(0, at(31.0)), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! Creating: one id is one assignment, one job, one charge.
+
+use std::sync::atomic::Ordering;
+
+use atelier_embedded::faults::{Kind, Service};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::{World, problem};
+
+#[tokio::test]
+async fn a_prompt_is_acknowledged_and_its_job_is_sent_and_noted() {
+    let world = World::start().await;
+    let body = json!({"prompt": " a fox ", "teacher_id": "t", "question_answers": "[1]"});
+    let answer = world.post("/assignments", &body).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    let view: Value = answer.json().await.unwrap();
+    let id = view["assignment_id"].as_str().unwrap();
+    assert_eq!(location, format!("/assignments/{id}"));
+    assert_eq!(view["prompt"], "a fox");
+    assert_eq!(view["s3_upload_status"], "pending");
+    for inside in [
+        "claim",
+        "wake_at",
+        "tag_due",
+        "sent_at",
+        "erasures",
+        "prompt_hash",
+    ] {
+        assert!(view.get(inside).is_none(), "{inside}");
+    }
+    let document = world.document(id).await;
+    assert!(document.sent_at.is_some());
+    assert_eq!(document.wake_at, document.give_up_at);
+    assert_eq!(world.sent(), 1);
+}
+
+#[tokio::test]
+async fn without_a_prompt_there_is_no_image_and_no_job() {
+    let world = World::start().await;
+    for body in [
+        json!({}),
+        json!({"prompt": " \n\t"}),
+        json!({"prompt": null}),
+    ] {
+        let answer = world.post("/assignments", &body).await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let view: Value = answer.json().await.unwrap();
+        assert_eq!(view["s3_upload_status"], "no_image");
+    }
+    assert_eq!(world.sent(), 0);
+}
+
+#[tokio::test]
+async fn sixteen_racing_posts_of_one_id_make_one_job_and_one_charge() {
+    let world = World::with(&[("CREATE_LIMIT_PER_MINUTE", "2")]).await;
+    let body = json!({"assignment_id": "one", "prompt": "a fox", "question_answers": "{\"a\": 1}"});
+    let posts = (0..16).map(|_| world.post("/assignments", &body));
+    for answer in futures_util::future::join_all(posts).await {
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        let view: Value = answer.json().await.unwrap();
+        assert_eq!(view["assignment_id"], "one");
+    }
+    assert_eq!(world.sent(), 1);
+    let same = json!({"assignment_id": "one", "prompt": "a fox ", "question_answers": "{\"a\":1}"});
+    let answer = world.post("/assignments", &same).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let other = json!({"assignment_id": "one", "prompt": "a cat"});
+    let answer = world.post("/assignments", &other).await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert_eq!(problem(answer).await["errors"][0]["field"], "assignment_id");
+    // The window may have turned over meanwhile, so two more are let through at least once.
+    world.create("another").await;
+    assert_eq!(world.sent(), 2);
+}
+
+#[tokio::test]
+async fn a_deleted_id_is_gone_before_anything_else() {
+    let world = World::start().await;
+    let body = json!({"assignment_id": "gone", "prompt": "a fox"});
+    world.post("/assignments", &body).await;
+    let answer = world.delete("/assignments/gone").await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    for body in [
+        body,
+        json!({"assignment_id": "gone", "prompt": 1, "what": 2}),
+    ] {
+        let answer = world.post("/assignments", &body).await;
+        assert_eq!(answer.status(), StatusCode::GONE);
+        problem(answer).await;
+    }
+}
+
+#[tokio::test]
+async fn above_the_limit_a_caller_is_told_when_to_come_back() {
+    let world = World::with(&[("CREATE_LIMIT_PER_MINUTE", "3")]).await;
+    let mut statuses = Vec::new();
+    for n in 0..8 {
+        let answer = world
+            .post("/assignments", &json!({"prompt": format!("fox {n}")}))
+            .await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            let seconds = answer.headers()["retry-after"].to_str().unwrap();
+            assert!((1..=60).contains(&seconds.parse::<u32>().unwrap()));
+            assert!(
+                problem(answer).await["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains('3')
+            );
+            statuses.push(429);
+        } else {
+            statuses.push(answer.status().as_u16());
+        }
+    }
+    // Eight posts in at most two windows.
+    assert!(statuses.iter().filter(|status| **status == 429).count() >= 2);
+}
+
+#[tokio::test]
+async fn an_insert_whose_answer_is_lost_is_read_back() {
+    let world = World::start().await;
+    world.store.lose_insert.store(true, Ordering::Relaxed);
+    let id = world.create("a fox").await;
+    assert_eq!(world.document(&id).await.prompt, "a fox");
+    assert_eq!(world.sent(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_so_and_nothing_is_sent() {
+    let world = World::start().await;
+    world.store.away.store(true, Ordering::Relaxed);
+    let answer = world
+        .post("/assignments", &json!({"prompt": "a fox"}))
+        .await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
+    problem(answer).await;
+    let ready = world.get("/health/ready").await;
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.get("/health/live").await.status(), StatusCode::OK);
+    assert_eq!(world.sent(), 0);
+    world.store.away.store(false, Ordering::Relaxed);
+    assert_eq!(world.get("/health/ready").await.status(), StatusCode::OK);
+    world.create("a fox").await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_away_is_no_reason_to_refuse() {
+    let world = World::start().await;
+    world.fault(Service::Sqs, Kind::Refuse);
+    let id = world.create("a fox").await;
+    assert!(world.document(&id).await.sent_at.is_none());
+    world.cloud.faults().clear();
+    world
+        .until(&id, |document| document.sent_at.is_some())
+        .await;
+}

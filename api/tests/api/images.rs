@@ -1,0 +1,142 @@
+//! Pictures: where they are, and what stands for them.
+
+use std::sync::atomic::Ordering;
+
+use atelier_embedded::faults::{Kind, Service};
+use proptest::test_runner::{Config, TestRunner};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::world::World;
+
+const NO_CDN: &[(&str, &str)] = &[("CLOUDFRONT_DOMAIN", "")];
+const PICTURE: &[u8] = b"RIFF and so on";
+
+async fn reason(world: &World, id: &str) -> String {
+    let answer = world.get(&format!("/assignments/{id}/image")).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let headers = answer.headers().clone();
+    assert_eq!(headers["content-type"], "image/svg+xml");
+    assert_eq!(headers["cache-control"], "no-store");
+    assert!(answer.text().await.unwrap().starts_with("<svg"));
+    headers["x-atelier-placeholder"]
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn whatever_there_is_no_picture_for_has_a_placeholder() {
+    let world = World::with(NO_CDN).await;
+    let pending = world.create("a fox").await;
+    assert_eq!(reason(&world, &pending).await, "pending");
+    let failed = world.create("a cat").await;
+    world.fail(&failed).await;
+    assert_eq!(reason(&world, &failed).await, "failed");
+    world
+        .post("/assignments", &json!({"assignment_id": "none"}))
+        .await;
+    assert_eq!(reason(&world, "none").await, "no_image");
+    world.delete("/assignments/none").await;
+    assert_eq!(reason(&world, "none").await, "deleted");
+    assert_eq!(reason(&world, "never-heard-of").await, "unknown");
+    assert_eq!(reason(&world, "a%20b").await, "unknown");
+    let missing = world.create("a dog").await;
+    world.succeed(&missing, None).await;
+    assert_eq!(reason(&world, &missing).await, "missing");
+    world.fault(Service::S3, Kind::Denied);
+    assert_eq!(reason(&world, &missing).await, "denied");
+    world.cloud.faults().clear();
+    world.fault(Service::S3, Kind::Refuse);
+    assert_eq!(reason(&world, &missing).await, "away");
+    world.cloud.faults().clear();
+    world.store.away.store(true, Ordering::Relaxed);
+    assert_eq!(reason(&world, &missing).await, "store_away");
+}
+
+#[tokio::test]
+async fn a_bucket_that_hangs_has_a_placeholder() {
+    let world = World::with(NO_CDN).await;
+    let id = world.create("a dog").await;
+    world.succeed(&id, Some(PICTURE)).await;
+    world.fault(Service::S3, Kind::Hang);
+    assert_eq!(reason(&world, &id).await, "timeout");
+}
+
+#[tokio::test]
+async fn the_cdn_has_the_picture_where_there_is_one() {
+    let world = World::start().await;
+    let id = world.create("a fox").await;
+    world.succeed(&id, Some(PICTURE)).await;
+    let path = format!("/assignments/{id}/image");
+    let answer = world.get(&path).await;
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    assert!(location.ends_with(&format!("/generated_images/{id}.webp")));
+    let picture = world.client.get(location).send().await.unwrap();
+    assert_eq!(picture.bytes().await.unwrap(), PICTURE);
+    let head = world.call(Method::HEAD, &path).send().await.unwrap();
+    assert_eq!(head.status(), StatusCode::FOUND);
+}
+
+#[tokio::test]
+async fn without_a_cdn_the_api_hands_the_bytes_out() {
+    let world = World::with(NO_CDN).await;
+    let id = world.create("a fox").await;
+    world.succeed(&id, Some(PICTURE)).await;
+    let path = format!("/assignments/{id}/image");
+    let answer = world.get(&path).await;
+    assert_eq!(answer.headers()["content-type"], "image/webp");
+    assert_eq!(answer.headers()["cache-control"], "max-age=31536000");
+    let etag = answer.headers()["etag"].clone();
+    assert_eq!(answer.bytes().await.unwrap(), PICTURE);
+    let call = world.call(Method::GET, &path).header("if-none-match", etag);
+    let again = call.send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+}
+
+// Feature: s3-image-storage, Property 3: Naming convention consistency
+#[test]
+fn the_picture_of_any_id_is_under_its_name() {
+    let runtime = Runtime::new().unwrap();
+    let world = runtime.block_on(World::start());
+    let mut runner = TestRunner::new(Config::with_cases(100));
+    let outcome = runner.run(&"[A-Za-z0-9_-]{1,64}", |id| {
+        runtime.block_on(async {
+            let body = json!({"assignment_id": id, "prompt": "a fox"});
+            let answer = world.post("/assignments", &body).await;
+            assert_eq!(answer.status(), StatusCode::ACCEPTED);
+            if world.document(&id).await.s3_image_key.is_none() {
+                world.succeed(&id, None).await;
+            }
+            let answer = world.get(&format!("/assignments/{id}")).await;
+            let view: serde_json::Value = answer.json().await.unwrap();
+            let key = format!("generated_images/{id}.webp");
+            assert_eq!(view["s3_image_key"], key);
+            assert!(view["cloudfront_url"].as_str().unwrap().ends_with(&key));
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}
+
+// Feature: s3-image-storage, Property 9: Missing image graceful handling
+#[test]
+fn a_picture_that_is_missing_never_is_an_error() {
+    let runtime = Runtime::new().unwrap();
+    let world = runtime.block_on(World::with(NO_CDN));
+    let mut runner = TestRunner::new(Config::with_cases(100));
+    let outcome = runner.run(&"[A-Za-z0-9_-]{1,64}", |id| {
+        runtime.block_on(async {
+            let body = json!({"assignment_id": id, "prompt": "a fox"});
+            world.post("/assignments", &body).await;
+            if world.document(&id).await.s3_image_key.is_none() {
+                world.succeed(&id, None).await;
+            }
+            assert_eq!(reason(&world, &id).await, "missing");
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}

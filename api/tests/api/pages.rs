@@ -1,0 +1,85 @@
+//! The page, the OpenAPI document and its reading page.
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn every_view_is_served_under_a_strict_policy() {
+    let world = World::start().await;
+    for path in ["/", "/show", "/complete", "/complete/an-id", "/fleet"] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+        assert_eq!(answer.headers()["cache-control"], "no-cache");
+        let policy = answer.headers()["content-security-policy"]
+            .to_str()
+            .unwrap();
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"));
+        let etag = answer.headers()["etag"].clone();
+        let call = world.call(Method::GET, path).header("if-none-match", etag);
+        let again = call.send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    }
+    let style = world.get("/assets/style.css").await;
+    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
+    assert_eq!(world.get("/favicon.ico").await.status(), StatusCode::OK);
+    let call = world
+        .call(Method::GET, "/")
+        .header("accept-encoding", "gzip");
+    let answer = call.send().await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let call = world
+        .call(Method::GET, "/fleet")
+        .header("accept", "application/json");
+    let twin = call.send().await.unwrap();
+    assert_eq!(twin.headers()["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn the_reading_page_loads_nothing_from_other_hosts() {
+    let world = World::start().await;
+    let answer = world.get("/docs/").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!answer.text().await.unwrap().contains("https://"));
+    let script = world.get("/docs/swagger-initializer.js").await;
+    assert!(script.text().await.unwrap().contains("/openapi.json"));
+}
+
+#[tokio::test]
+async fn the_description_names_every_call_and_refuses_unknown_fields() {
+    let world = World::start().await;
+    let openapi: Value = world.get("/openapi.json").await.json().await.unwrap();
+    assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"));
+    for (path, method, statuses) in [
+        (
+            "/assignments",
+            "post",
+            "201 202 400 403 408 409 410 413 415 429 500 503",
+        ),
+        ("/assignments", "get", "200 400 500 503"),
+        ("/assignments/{id}", "get", "200 304 400 404 500 503"),
+        (
+            "/assignments/{id}",
+            "patch",
+            "200 400 403 404 408 409 413 415 500 503",
+        ),
+        ("/assignments/{id}", "delete", "204 403 404 409 500 503"),
+        (
+            "/assignments/{id}/retry",
+            "post",
+            "202 400 403 404 408 409 413 415 500 503",
+        ),
+        ("/assignments/{id}/image", "get", "200 302 304"),
+        ("/health/ready", "get", "200 503"),
+    ] {
+        let responses = &openapi["paths"][path][method]["responses"];
+        let mut told: Vec<_> = responses.as_object().unwrap().keys().cloned().collect();
+        told.sort();
+        assert_eq!(told.join(" "), statuses, "{method} {path}");
+    }
+    let schemas = &openapi["components"]["schemas"];
+    assert_eq!(schemas["NewAssignment"]["additionalProperties"], false);
+    assert!(schemas["Problem"].is_object());
+}

@@ -1,0 +1,138 @@
+//! Reading: states, lists, and answers that are held.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_known_state_is_not_sent_again() {
+    let world = World::start().await;
+    let id = world.create("a fox").await;
+    let path = format!("/assignments/{id}");
+    let answer = world.get(&path).await;
+    assert!(answer.headers().contains_key("retry-after"));
+    let etag = answer.headers()["etag"].clone();
+    let call = world
+        .call(Method::GET, &path)
+        .header("if-none-match", &etag);
+    let again = call.send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert!(again.headers().contains_key("x-correlation-id"));
+    world.fail(&id).await;
+    let call = world
+        .call(Method::GET, &path)
+        .header("if-none-match", &etag);
+    let changed = call.send().await.unwrap();
+    assert_eq!(changed.status(), StatusCode::OK);
+    let view: Value = changed.json().await.unwrap();
+    assert_eq!(view["failure"]["code"], "declined");
+}
+
+#[tokio::test]
+async fn fifty_who_wait_cost_one_query_a_tick() {
+    let world = World::start().await;
+    let id = world.create("a fox").await;
+    let before = world.store.get_many.load(Ordering::Relaxed);
+    let path = format!("/assignments/{id}?wait=20");
+    let start = Instant::now();
+    let waiting = futures_util::future::join_all((0..50).map(|_| world.get(&path)));
+    let finish = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.fail(&id).await;
+    };
+    let (answers, ()) = tokio::join!(waiting, finish);
+    assert!(start.elapsed() < Duration::from_secs(15));
+    for answer in answers {
+        let view: Value = answer.json().await.unwrap();
+        assert_eq!(view["s3_upload_status"], "failed");
+    }
+    let queries = world.store.get_many.load(Ordering::Relaxed) - before;
+    let ticks = start.elapsed().as_millis() as u64 / 150 + 2;
+    assert!(queries <= ticks, "{queries} queries in {ticks} ticks");
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let after = world.store.get_many.load(Ordering::Relaxed) - before;
+    assert_eq!(after, queries, "nobody waits, so nothing is asked");
+}
+
+#[tokio::test]
+async fn many_are_answered_as_soon_as_one_is_settled() {
+    let world = World::start().await;
+    let first = world.create("a fox").await;
+    let second = world.create("a cat").await;
+    let path = format!("/assignments?ids={first},{second}&wait=20");
+    let (answer, ()) = tokio::join!(world.get(&path), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.fail(&first).await;
+    });
+    let page: Value = answer.json().await.unwrap();
+    assert_eq!(page["assignments"].as_array().unwrap().len(), 2);
+    assert_eq!(page["assignments"][1]["s3_upload_status"], "failed");
+    world.delete(&format!("/assignments/{second}")).await;
+    let page: Value = world.get(&path).await.json().await.unwrap();
+    assert_eq!(page["assignments"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_list_is_newest_first_and_goes_on_where_it_stopped() {
+    let world = World::start().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        let body = json!({"prompt": "p", "teacher_id": "t", "assignment_id": format!("a{n}")});
+        world.post("/assignments", &body).await;
+        ids.insert(0, format!("a{n}"));
+    }
+    world.create("of another teacher").await;
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/assignments?teacher_id=t&status=pending&limit=2{after}");
+        let page: Value = world.get(&path).await.json().await.unwrap();
+        for view in page["assignments"].as_array().unwrap() {
+            seen.push(view["assignment_id"].as_str().unwrap().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ids);
+}
+
+#[tokio::test]
+async fn the_expected_wait_is_measured() {
+    let world = World::start().await;
+    let first = world.create("a fox").await;
+    let view: Value = world
+        .get(&format!("/assignments/{first}"))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert!(
+        view.get("expected_wait_seconds").is_none(),
+        "nothing was measured yet"
+    );
+    for n in 0..4 {
+        let id = world.create(&format!("fox {n}")).await;
+        world.fail(&id).await;
+    }
+    let last = world.create("the last").await;
+    let path = format!("/assignments/{last}");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let view: Value = world.get(&path).await.json().await.unwrap();
+        // One job is before it, and four were finished since that one was posted.
+        match view["expected_wait_seconds"].as_f64() {
+            Some(seconds) => {
+                assert!((0.1..15.0).contains(&seconds), "{seconds}");
+                break;
+            }
+            None => assert!(Instant::now() < deadline, "never measured"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! A store that can be taken away, and that counts what it is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use atelier_shared::assignment::Assignment;
+use atelier_shared::fleet::Heartbeat;
+use atelier_shared::store::{Filter, Insert, Position, Store, StoreError};
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::Transition;
+
+#[derive(Debug)]
+pub struct MoodyStore {
+    store: Arc<dyn Store>,
+    pub away: AtomicBool,
+    /// The next insert is done, but its answer is lost.
+    pub lose_insert: AtomicBool,
+    pub get_many: AtomicU64,
+}
+
+type Answer<T> = Result<T, StoreError>;
+
+impl MoodyStore {
+    pub fn over(store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            away: AtomicBool::new(false),
+            lose_insert: AtomicBool::new(false),
+            get_many: AtomicU64::new(0),
+        })
+    }
+
+    fn ask(&self) -> Answer<&dyn Store> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(away());
+        }
+        Ok(self.store.as_ref())
+    }
+}
+
+fn away() -> StoreError {
+    StoreError::Away("mongodb://secret-host:27017 refused".into())
+}
+
+#[async_trait]
+impl Store for MoodyStore {
+    async fn insert(&self, assignment: &Assignment) -> Answer<Insert> {
+        let done = self.ask()?.insert(assignment).await?;
+        if self.lose_insert.swap(false, Ordering::Relaxed) {
+            return Err(away());
+        }
+        Ok(done)
+    }
+    async fn get(&self, id: &str) -> Answer<Option<Assignment>> {
+        self.ask()?.get(id).await
+    }
+    async fn get_many(&self, ids: &[String]) -> Answer<Vec<Assignment>> {
+        self.get_many.fetch_add(1, Ordering::Relaxed);
+        self.ask()?.get_many(ids).await
+    }
+    async fn apply(&self, id: &str, transition: &Transition) -> Answer<Option<Assignment>> {
+        self.ask()?.apply(id, transition).await
+    }
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Answer<Vec<Assignment>> {
+        self.ask()?.list(filter, after, limit).await
+    }
+    async fn due(&self, now: Timestamp, limit: u32) -> Answer<Vec<Assignment>> {
+        self.ask()?.due(now, limit).await
+    }
+    async fn make_due(&self, before: Timestamp, now: Timestamp, limit: u32) -> Answer<u64> {
+        self.ask()?.make_due(before, now, limit).await
+    }
+    async fn reusable(
+        &self,
+        keys: &[String],
+        teacher_id: Option<&str>,
+    ) -> Answer<Option<Assignment>> {
+        self.ask()?.reusable(keys, teacher_id).await
+    }
+    async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Answer<u32> {
+        self.ask()?.pending_before(created_at, cap).await
+    }
+    async fn oldest_pending(&self) -> Answer<Option<Timestamp>> {
+        self.ask()?.oldest_pending().await
+    }
+    async fn finished_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Answer<Vec<Assignment>> {
+        self.ask()?.finished_between(from, to, limit).await
+    }
+    async fn finished_since(&self, since: Timestamp, cap: u32) -> Answer<u32> {
+        self.ask()?.finished_since(since, cap).await
+    }
+    async fn charge(&self, subject: &str, window: i64) -> Answer<u32> {
+        self.ask()?.charge(subject, window).await
+    }
+    async fn scan(&self, after: Option<&str>, limit: u32) -> Answer<Vec<Assignment>> {
+        self.ask()?.scan(after, limit).await
+    }
+    async fn beat(&self, heartbeat: &Heartbeat) -> Answer<()> {
+        self.ask()?.beat(heartbeat).await
+    }
+    async fn heartbeats(&self, since: Timestamp) -> Answer<Vec<Heartbeat>> {
+        self.ask()?.heartbeats(since).await
+    }
+    async fn ping(&self) -> Answer<()> {
+        self.ask()?.ping().await
+    }
+}

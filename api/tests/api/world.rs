@@ -1,0 +1,266 @@
+//! One API process with everything that it speaks to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_api::{ApiConfig, Services, run};
+use atelier_embedded::cloud::{Cloud, Options};
+use atelier_embedded::faults::{Kind, Order, Service};
+use atelier_embedded::model::Temper;
+use atelier_shared::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Token};
+use atelier_shared::config::{Environment, StaticCredentials};
+use atelier_shared::failure::Failure;
+use atelier_shared::pictures::{self, Condition, Label};
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::{self, Finished};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::store::MoodyStore;
+
+pub struct World {
+    pub cloud: Cloud,
+    pub services: Services,
+    pub store: Arc<MoodyStore>,
+    pub base: String,
+    pub client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    api: JoinHandle<anyhow::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With other options than the usual ones of these tests.
+    pub async fn with(options: &[(&str, &str)]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = Cloud::start(Options {
+            data: folder.path().to_owned(),
+            temper: Temper::default(),
+        })
+        .await
+        .unwrap();
+        let environment = Environment::of(cloud.environment().iter().cloned())
+            .with([
+                ("LISTEN_ADDR", "127.0.0.1:0"),
+                ("SWEEP_SECONDS", "0.05"),
+                ("RESEND_SECONDS", "0.3"),
+                ("CREATE_LIMIT_PER_MINUTE", "0"),
+                ("CLAIM_SECONDS", "1"),
+            ])
+            .with(options.iter().copied());
+        let mut config = ApiConfig::read(environment).unwrap();
+        config.sample = Duration::from_millis(100);
+        config.cloud.credentials = Some(StaticCredentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+        });
+        let mut services = Services::connect(&config).await.unwrap();
+        let store = MoodyStore::over(services.store.clone());
+        services.store = store.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let api = tokio::spawn(run(config, services.clone(), listener, async move {
+            let _ = stopped.await;
+        }));
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            cloud,
+            services,
+            store,
+            base,
+            client,
+            stop: Some(stop),
+            api,
+            _folder: folder,
+        }
+    }
+
+    /// Tells the API to stop and waits until it has.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.tell_to_stop();
+        self.api.await.unwrap()
+    }
+
+    pub fn tell_to_stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.call(Method::GET, path).send().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        let call = self.call(Method::POST, path).json(body);
+        call.send().await.unwrap()
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Response {
+        let call = self.call(Method::PATCH, path).json(body);
+        call.send().await.unwrap()
+    }
+
+    pub async fn delete(&self, path: &str) -> Response {
+        self.call(Method::DELETE, path).send().await.unwrap()
+    }
+
+    /// Creates an assignment with a prompt and returns its id.
+    pub async fn create(&self, prompt: &str) -> String {
+        let answer = self.post("/assignments", &json!({"prompt": prompt})).await;
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        let view: Value = answer.json().await.unwrap();
+        view["assignment_id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn document(&self, id: &str) -> Assignment {
+        self.services.store.get(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the document is as wanted.
+    pub async fn until(&self, id: &str, wanted: impl Fn(&Assignment) -> bool) -> Assignment {
+        let looks = async {
+            loop {
+                let document = self.document(id).await;
+                if wanted(&document) {
+                    return document;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), looks)
+            .await
+            .expect("the document never came to be as wanted")
+    }
+
+    pub fn fault(&self, service: Service, kind: Kind) {
+        self.cloud.faults().add(Order {
+            service,
+            kind,
+            share: 1.0,
+            delay_ms: 0,
+            for_seconds: None,
+        });
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.cloud.counters().get(Service::Sqs, "sent")
+    }
+
+    pub async fn claim(&self, id: &str, seconds: u64) -> Token {
+        let now = Timestamp::now();
+        let claim = Claim {
+            token: Token::random(),
+            worker: "a test".to_owned(),
+            until: now + Duration::from_secs(seconds),
+        };
+        let round = self.document(id).await.round;
+        let wake_at = now + Duration::from_secs(60);
+        let claimed = transition::claim(round, &claim, wake_at);
+        assert!(
+            self.services
+                .store
+                .apply(id, &claimed)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        claim.token
+    }
+
+    /// As a worker does.
+    pub async fn fail(&self, id: &str) {
+        let token = self.claim(id, 60).await;
+        let note = Failure::Declined.note("the-reference");
+        let fail = transition::fail(&token, &note, 0, Timestamp::now());
+        assert!(
+            self.services
+                .store
+                .apply(id, &fail)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+
+    /// As a worker does, with or without a picture in the bucket.
+    pub async fn succeed(&self, id: &str, bytes: Option<&'static [u8]>) {
+        let token = self.claim(id, 60).await;
+        let document = self.document(id).await;
+        let metadata = ImageMetadata::new(100, 50, "webp", "1024x1024".to_owned());
+        if let Some(bytes) = bytes {
+            let label = Label {
+                assignment_id: id.to_owned(),
+                teacher_id: document.teacher_id.clone(),
+                created_at: document.created_at.rfc3339(),
+                original_format: "png".to_owned(),
+                optimized: true,
+                prompt_hash: document.prompt_hash.clone(),
+                metadata: metadata.clone(),
+                model: "a model".to_owned(),
+                reuse_key: "key".to_owned(),
+            };
+            self.services
+                .pictures
+                .put(
+                    bytes.into(),
+                    "image/webp",
+                    &label,
+                    document.permanent,
+                    &Condition::IfAbsent,
+                    &mut 0,
+                )
+                .await
+                .unwrap();
+        }
+        let key = pictures::key(id);
+        let finished = Finished {
+            url: None,
+            key,
+            metadata,
+            model: "a model".to_owned(),
+            reuse_key: "key".to_owned(),
+            stage_seconds: StageSeconds::default(),
+            uploads: 1,
+            cost_usd: 0.04,
+        };
+        let succeed = transition::succeed(&token, &finished, Timestamp::now());
+        assert!(
+            self.services
+                .store
+                .apply(id, &succeed)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+}
+
+/// The problem document of an answer; its media type and correlation id are checked.
+pub async fn problem(answer: Response) -> Value {
+    let status = answer.status().as_u16();
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "application/problem+json");
+    let id = header("x-correlation-id");
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["correlation_id"], id);
+    assert!(problem["type"].is_string() && problem["title"].is_string());
+    problem
+}
