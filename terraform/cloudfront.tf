@@ -156,5 +156,11 @@ resource "aws_cloudfront_monitoring_subscription" "images" {
 }
 
 locals {
+  cdn_policy_arns = [
+    "arn:${local.partition}:cloudfront::${local.account_id}:cache-policy/${aws_cloudfront_cache_policy.images.id}",
+    "arn:${local.partition}:cloudfront::${local.account_id}:origin-access-control/${aws_cloudfront_origin_access_control.images.id}",
+    "arn:${local.partition}:cloudfront::${local.account_id}:response-headers-policy/${aws_cloudfront_response_headers_policy.images.id}",
+  ]
+
   cdn_domain = try(var.cdn_aliases[0], aws_cloudfront_distribution.images.domain_name)
 }

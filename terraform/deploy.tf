@@ -214,12 +214,7 @@ resource "aws_iam_role_policy" "deploy_plan" {
           "cloudfront:GetResponseHeadersPolicy",
           "cloudfront:ListTagsForResource",
         ]
-        Resource = [
-          aws_cloudfront_distribution.images.arn,
-          "arn:${local.partition}:cloudfront::${local.account_id}:cache-policy/${aws_cloudfront_cache_policy.images.id}",
-          "arn:${local.partition}:cloudfront::${local.account_id}:origin-access-control/${aws_cloudfront_origin_access_control.images.id}",
-          "arn:${local.partition}:cloudfront::${local.account_id}:response-headers-policy/${aws_cloudfront_response_headers_policy.images.id}",
-        ]
+        Resource = concat([aws_cloudfront_distribution.images.arn], local.cdn_policy_arns)
       },
       {
         Sid    = "Roles"

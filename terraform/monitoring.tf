@@ -175,7 +175,7 @@ resource "aws_cloudwatch_metric_alarm" "s3_4xx" {
       metric {
         namespace   = "AWS/S3"
         metric_name = metric_query.value
-        dimensions  = { BucketName = aws_s3_bucket.images.id, FilterId = aws_s3_bucket_metric.images.name }
+        dimensions  = { BucketName = aws_s3_bucket.images.id, FilterId = local.request_metrics }
         period      = 300
         stat        = "Sum"
       }
@@ -296,7 +296,7 @@ resource "aws_cloudwatch_metric_alarm" "model_spend" {
 # Dashboard
 
 locals {
-  s3_request = ["BucketName", aws_s3_bucket.images.id, "FilterId", aws_s3_bucket_metric.images.name]
+  s3_request = ["BucketName", aws_s3_bucket.images.id, "FilterId", local.request_metrics]
   cdn        = ["Region", "Global", "DistributionId", aws_cloudfront_distribution.images.id]
   worker     = [local.service_dimension, "atelier-worker"]
   of_stage   = { for stage in ["generate", "optimize", "upload"] : stage => concat(["stage", stage], local.worker) }

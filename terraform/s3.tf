@@ -126,7 +126,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "images" {
 # Request metrics of the whole bucket: counts, 4xx, 5xx and latency, for dashboard and alarms.
 resource "aws_s3_bucket_metric" "images" {
   bucket = aws_s3_bucket.images.id
-  name   = "EntireBucket"
+  name   = local.request_metrics
+}
+
+locals {
+  request_metrics = "EntireBucket"
 }
 
 # What CloudFront shows where it has no picture to show. It is no picture of a teacher, so it

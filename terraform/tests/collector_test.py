@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Parses the collector's configuration as Terraform renders it, and holds the names that Terraform
+uses for metrics and environment to those in the code."""
+
+import re
+import sys
+import unittest
+from pathlib import Path
+
+import yaml
+
+STACK = Path(__file__).resolve().parent.parent
+
+
+def rendered() -> dict:
+    text = (STACK / "collector.yaml").read_text().replace("$${", "{")
+    values = {"region": "us-west-2", "namespace": "Atelier", "log_group": "/atelier/metrics"}
+    return yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text))
+
+
+class Collector(unittest.TestCase):
+    def setUp(self):
+        self.config = rendered()
+
+    def test_every_part_of_a_pipeline_is_configured(self):
+        for pipeline in self.config["service"]["pipelines"].values():
+            for kind in ("receivers", "processors", "exporters"):
+                for part in pipeline[kind]:
+                    self.assertIn(part, self.config[kind])
+        self.assertEqual(set(self.config["service"]["pipelines"]), {"metrics", "traces"})
+        for extension in self.config["service"]["extensions"]:
+            self.assertIn(extension, self.config["extensions"])
+
+    def test_it_listens_where_the_services_send(self):
+        endpoint = self.config["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+        self.assertIn(f'"http://{endpoint}"', (STACK / "fleet.tf").read_text())
+
+    def test_metrics_go_to_the_namespace_of_the_alarms(self):
+        emf = self.config["exporters"]["awsemf"]
+        self.assertEqual(emf["namespace"], "Atelier")
+        self.assertEqual(emf["log_group_name"], "/atelier/metrics")
+        self.assertEqual(emf["region"], "us-west-2")
+        self.assertTrue(emf["retain_initial_value_of_delta_metric"])
+
+    def test_every_metric_is_kept_with_the_dimension_of_the_alarms(self):
+        monitoring = (STACK / "monitoring.tf").read_text()
+        (declaration,) = self.config["exporters"]["awsemf"]["metric_declarations"]
+        (selector,) = declaration["metric_name_selectors"]
+        names = re.findall(r'= "(atelier\.\w+)"', monitoring)
+        self.assertGreaterEqual(len(names), 12)
+        for name in names:
+            self.assertRegex(name, selector)
+        self.assertIn(["service.name"], declaration["dimensions"])
+        self.assertIn('service_dimension = "service.name"', monitoring)
+        for attribute in ("stage", "result"):
+            self.assertIn(["service.name", attribute], declaration["dimensions"])
+
+
+class Names(unittest.TestCase):
+    def test_the_metrics_are_named_as_in_the_code(self):
+        code = (STACK.parent / "shared/src/telemetry/metrics.rs").read_text()
+        ours = set(re.findall(r'= "(atelier\.\w+)"', (STACK / "monitoring.tf").read_text()))
+        self.assertEqual(ours, set(re.findall(r'"(atelier\.\w+)"', code)))
+
+    def test_the_environment_is_named_as_in_the_code(self):
+        code = "".join(path.read_text() for path in STACK.parent.glob("shared/src/**/*.rs"))
+        fleet = (STACK / "fleet.tf").read_text()
+        names = set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+= ", fleet, re.M)) | {"STORE_URL"}
+        self.assertGreaterEqual(len(names), 16)
+        for name in sorted(names):
+            self.assertIn(f'"{name}"', code, f"no code reads {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Applies the stack on an emulator (moto), plans again, and wants no change.
+
+Usage: emulator.py FLEET [TERRAFORM_INIT_ARGUMENT...]
+
+What moto cannot hold is left out by emulator/emulator_override.tf, each with its reason:
+CloudFront's cache and headers policies and its monitoring subscription, the bucket's request
+metrics, the least size in a lifecycle rule, the redrive allow policy.
+moto stores configuration and runs nothing: lifecycle, alarms, scaling, the CDN and the bucket's
+policy take no effect there. Those are asserted as configuration by the *.tftest.hcl files.
+"""
+
+# Feature: s3-image-storage, Property 4: Terraform idempotence
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+STACK = Path(__file__).resolve().parent.parent
+NO_CHANGE, CHANGES = 0, 2
+
+
+def main() -> None:
+    fleet, init_arguments = sys.argv[1], sys.argv[2:]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "TF_IN_AUTOMATION": "1"}
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory) / "terraform"
+        shutil.copytree(STACK, work, ignore=shutil.ignore_patterns("tests", ".terraform*", ".venv"))
+        shutil.copy(STACK / "tests/emulator/emulator_override.tf", work)
+
+        def terraform(*arguments: str) -> int:
+            command = ["terraform", f"-chdir={work}", *arguments]
+            return subprocess.run(command, env=environment, timeout=900).returncode
+
+        variables = [f"-var=fleet={fleet}", "-var=deletion_protection=false", "-input=false", "-no-color"]
+        if terraform("init", "-input=false", "-no-color", *init_arguments) != 0:
+            sys.exit("terraform init failed")
+        if terraform("apply", "-auto-approve", "-compact-warnings", *variables) != 0:
+            sys.exit("the emulator refused the stack")
+        if (outcome := terraform("plan", "-detailed-exitcode", *variables)) == CHANGES:
+            sys.exit("a second apply would change something")
+        if outcome != NO_CHANGE:
+            sys.exit("the second plan failed")
+        check_what_is_there(endpoint)
+        if terraform("destroy", "-auto-approve", *variables) != 0:
+            sys.exit("the stack could not be destroyed")
+    server.stop()
+    print(f"emulator: {fleet}: applied, no change at the second plan, destroyed")
+
+
+def check_what_is_there(endpoint: str) -> None:
+    """Reads through AWS's own API what the issue's numbers became."""
+
+    def client(service: str):
+        return boto3.client(
+            service,
+            endpoint_url=endpoint,
+            region_name="us-west-2",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    s3, sqs = client("s3"), client("sqs")
+    (bucket,) = [b["Name"] for b in s3.list_buckets()["Buckets"] if b["Name"].startswith("education-portal-images-")]
+    encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256", encryption
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    rule = next(r for r in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] if r["ID"] == "retention-standard")
+    assert {t["StorageClass"]: t["Days"] for t in rule["Transitions"]} == {"STANDARD_IA": 90, "GLACIER_IR": 270}, rule
+    assert rule["Expiration"]["Days"] == 635, rule
+    assert s3.head_object(Bucket=bucket, Key="placeholder.svg")["ContentType"] == "image/svg+xml"
+    url = sqs.get_queue_url(QueueName="atelier-jobs")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["VisibilityTimeout"] == "60" and '"maxReceiveCount": 1000' in attributes["RedrivePolicy"], attributes
+
+
+if __name__ == "__main__":
+    main()

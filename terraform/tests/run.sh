@@ -1,0 +1,73 @@
+#!/bin/bash
+# Proves terraform/: formatting, validity, mock tests, checkov, documentation, collector, user
+# data, and apply / plan / destroy on an emulator. Needs terraform, python3 and curl.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for program in terraform python3 curl; do
+  command -v "$program" >/dev/null || { echo "run.sh needs $program on PATH" >&2; exit 69; }
+done
+
+# A CLI configuration that is named but missing would only make noise.
+if [ -n "${TF_CLI_CONFIG_FILE:-}" ] && [ ! -e "$TF_CLI_CONFIG_FILE" ]; then unset TF_CLI_CONFIG_FILE; fi
+
+# Prints terraform init's argument for a local copy of the provider, if there is one.
+provider_mirror() {
+  local mirror
+  for mirror in "${TF_PLUGIN_MIRROR:-}" /opt/tf-plugins /usr/local/share/terraform/plugins "$HOME/.terraform.d/plugins"; do
+    if [ -n "$mirror" ] && [ -d "$mirror/registry.terraform.io/hashicorp/aws" ]; then
+      echo "-plugin-dir=$mirror"
+      return
+    fi
+  done
+}
+mapfile -t init < <(provider_mirror)
+
+step() { printf '\n== terraform: %s\n' "$1"; }
+
+step "tools"
+venv=${ATELIER_TERRAFORM_VENV:-.venv}
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --requirement tests/requirements.txt
+# Absolute, for the tests change directories.
+PATH="$(cd "$venv/bin" && pwd):$PATH"
+
+step "fmt"
+terraform fmt -check -recursive -diff
+
+step "validate"
+terraform init -backend=false -input=false -no-color "${init[@]}" >/dev/null
+terraform validate -no-color
+
+step "emulator, both fleets at once beside the rest"
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+declare -A emulators
+for fleet in ec2 ecs; do
+  python tests/emulator.py "$fleet" "${init[@]}" >"$logs/$fleet" 2>&1 &
+  emulators[$fleet]=$!
+done
+
+step "checkov"
+checkov --directory . --framework terraform --compact --quiet 2>"$logs/checkov" || { cat "$logs/checkov"; exit 1; }
+
+step "documentation"
+python tests/docs_test.py
+
+step "collector"
+python tests/collector_test.py
+
+step "user data"
+python tests/userdata_test.py
+
+step "test"
+terraform test -no-color
+
+step "emulator"
+for fleet in "${!emulators[@]}"; do
+  wait "${emulators[$fleet]}" || { tail -n 60 "$logs/$fleet"; exit 1; }
+  tail -n 1 "$logs/$fleet"
+done
+
+echo
+echo "terraform: all passed"
