@@ -1,0 +1,289 @@
+//! What a run is judged by.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::Audit;
+use crate::fleet::{FleetHistory, Growth};
+use crate::ledger::Totals;
+use crate::measure::{State, Timing};
+
+/// How a figure is held against its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comparison {
+    /// The figure must be below the limit.
+    #[serde(rename = "<")]
+    Below,
+    /// It must not be above.
+    #[serde(rename = "<=")]
+    AtMost,
+    /// It must be above.
+    #[serde(rename = ">")]
+    Above,
+    /// It must not be below.
+    #[serde(rename = ">=")]
+    AtLeast,
+}
+
+impl Comparison {
+    /// The sign.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Below => "<",
+            Self::AtMost => "≤",
+            Self::Above => ">",
+            Self::AtLeast => "≥",
+        }
+    }
+
+    fn holds(self, figure: f64, limit: f64) -> bool {
+        match self {
+            Self::Below => figure < limit,
+            Self::AtMost => figure <= limit,
+            Self::Above => figure > limit,
+            Self::AtLeast => figure >= limit,
+        }
+    }
+}
+
+/// One criterion, judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Criterion {
+    /// Its name, with the unit of limit and figure.
+    pub name: String,
+    /// What it is held against.
+    pub limit: f64,
+    /// How.
+    pub comparison: Comparison,
+    /// What was measured; absent where this address cannot show it.
+    pub figure: Option<f64>,
+    /// Whether it holds; absent where this address cannot show it.
+    pub holds: Option<bool>,
+    /// What the figure alone does not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+impl Criterion {
+    /// Holds a figure against a limit; none is neither right nor wrong.
+    pub fn judge(
+        name: impl Into<String>,
+        comparison: Comparison,
+        limit: f64,
+        figure: Option<f64>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            limit,
+            comparison,
+            figure,
+            holds: figure.map(|figure| comparison.holds(figure, limit)),
+            note: None,
+        }
+    }
+
+    /// With a word on it.
+    pub fn noted(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}
+
+/// Whether none fails.
+pub fn all_hold(criteria: &[Criterion]) -> bool {
+    criteria
+        .iter()
+        .all(|criterion| criterion.holds != Some(false))
+}
+
+/// What a run is judged from.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Timings and errors.
+    pub measured: &'a State,
+    /// The final documents' sums.
+    pub totals: &'a Totals,
+    /// The fleet's word.
+    pub fleet: &'a FleetHistory,
+    /// Jobs waiting for one worker above which the fleet ought to grow.
+    pub backlog_per_worker: f64,
+    /// Whether the fleet behind the address is said to scale by itself.
+    pub fleet_scales: bool,
+    /// Ids that are doubled by their documents.
+    pub doubled: &'a [String],
+    /// What the audit said, where one was asked for.
+    pub audit: Option<&'a Audit>,
+}
+
+/// The criteria of the scenarios (the portal's success criteria and metrics).
+pub fn of_scenario(evidence: &Evidence<'_>) -> Vec<Criterion> {
+    let p95 = |timing| evidence.measured.percentiles(timing).map(|it| it.p95);
+    let totals = evidence.totals;
+    let saved = (totals.original_bytes > 0)
+        .then(|| 1.0 - totals.stored_bytes as f64 / totals.original_bytes as f64);
+    vec![
+        Criterion::judge(
+            "upload_p95_seconds",
+            Comparison::Below,
+            3.0,
+            p95(Timing::Upload),
+        ),
+        Criterion::judge(
+            "download_p95_seconds",
+            Comparison::Below,
+            1.0,
+            p95(Timing::Download),
+        ),
+        error_ratio(evidence.measured),
+        Criterion::judge(
+            "cdn_hit_ratio",
+            Comparison::Above,
+            0.70,
+            evidence.measured.hit_ratio(),
+        ),
+        scaling(evidence),
+        Criterion::judge(
+            "retrieval_p95_seconds",
+            Comparison::Below,
+            2.0,
+            p95(Timing::Retrieval),
+        ),
+        Criterion::judge("storage_saved_ratio", Comparison::AtLeast, 0.30, saved),
+        all_final(totals),
+        none_doubled(evidence),
+    ]
+}
+
+/// The share of operations that failed, below 5%.
+pub fn error_ratio(measured: &State) -> Criterion {
+    Criterion::judge(
+        "error_ratio",
+        Comparison::Below,
+        0.05,
+        Some(measured.error_ratio()),
+    )
+}
+
+/// No accepted assignment is left pending.
+pub fn all_final(totals: &Totals) -> Criterion {
+    let figure = (totals.accepted > 0).then_some(totals.pending as f64);
+    Criterion::judge("accepted_not_final", Comparison::AtMost, 0.0, figure)
+        .noted(format!("of {} accepted", totals.accepted))
+}
+
+/// The fleet grew within five minutes of the need.
+fn scaling(evidence: &Evidence<'_>) -> Criterion {
+    let judge = |figure| {
+        Criterion::judge(
+            "scaling_seconds",
+            Comparison::AtMost,
+            SCALING_LIMIT_SECONDS,
+            figure,
+        )
+    };
+    match evidence.fleet.growth(evidence.backlog_per_worker) {
+        Growth::NotNeeded => judge(None).noted("the backlog never asked for more workers"),
+        Growth::After(seconds) => judge(Some(seconds)),
+        Growth::Never(seconds) if evidence.fleet_scales && seconds > SCALING_LIMIT_SECONDS => {
+            judge(Some(seconds)).noted("needed for so long, and no worker came")
+        }
+        Growth::Never(_) => judge(None).noted("needed, but this fleet did not show that it scales"),
+    }
+}
+
+/// Property 27's five minutes.
+const SCALING_LIMIT_SECONDS: f64 = 300.0;
+
+/// Nothing exists twice: by the documents, and by the audit where one was asked for.
+pub fn none_doubled(evidence: &Evidence<'_>) -> Criterion {
+    let judge = |figure| Criterion::judge("doubled", Comparison::AtMost, 0.0, figure);
+    let doubled = evidence.doubled.len() as u64;
+    match evidence.audit {
+        None if doubled == 0 => judge(None).noted("no --audit-command; the documents show none"),
+        None => judge(Some(doubled as f64)).noted(evidence.doubled.join(", ")),
+        Some(audit) => {
+            let unclean = if audit.is_clean() {
+                0
+            } else {
+                audit.findings.unwrap_or(0).max(1)
+            };
+            let code = audit
+                .exit_code
+                .map_or("a signal".to_owned(), |code| format!("exit code {code}"));
+            judge(Some((doubled + unclean) as f64)).noted(format!("audit: {code}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence<'a>(
+        measured: &'a State,
+        totals: &'a Totals,
+        fleet: &'a FleetHistory,
+    ) -> Evidence<'a> {
+        Evidence {
+            measured,
+            totals,
+            fleet,
+            backlog_per_worker: 48.0,
+            fleet_scales: false,
+            doubled: &[],
+            audit: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shown_does_not_fail() {
+        let (mut measured, totals, fleet) = <(State, Totals, FleetHistory)>::default();
+        measured.succeeded = 1;
+        let criteria = of_scenario(&evidence(&measured, &totals, &fleet));
+        assert_eq!(criteria.len(), 9);
+        assert!(all_hold(&criteria));
+        assert_eq!(
+            criteria.iter().filter(|each| each.holds.is_none()).count(),
+            8
+        );
+    }
+
+    #[test]
+    fn one_that_fails_fails_the_run() {
+        let (mut measured, fleet) = <(State, FleetHistory)>::default();
+        let totals = Totals {
+            accepted: 2,
+            pending: 1,
+            ..Totals::default()
+        };
+        measured.succeeded = 1;
+        let criteria = of_scenario(&evidence(&measured, &totals, &fleet));
+        assert!(!all_hold(&criteria));
+    }
+
+    #[test]
+    fn an_unclean_audit_counts_as_doubled() {
+        let (measured, totals, fleet) = <(State, Totals, FleetHistory)>::default();
+        let judge = |exit_code, findings| {
+            let audit = Audit {
+                exit_code: Some(exit_code),
+                findings,
+            };
+            none_doubled(&Evidence {
+                audit: Some(&audit),
+                ..evidence(&measured, &totals, &fleet)
+            })
+        };
+        assert_eq!(judge(0, Some(0)).holds, Some(true));
+        assert_eq!(judge(1, None).figure, Some(1.0));
+        assert_eq!(judge(1, Some(3)).figure, Some(3.0));
+    }
+
+    #[test]
+    fn limits_are_strict_where_the_portal_says_below() {
+        let judge = |comparison, figure| Criterion::judge("x", comparison, 3.0, Some(figure)).holds;
+        assert_eq!(judge(Comparison::Below, 3.0), Some(false));
+        assert_eq!(judge(Comparison::AtMost, 3.0), Some(true));
+        assert_eq!(judge(Comparison::Above, 3.0), Some(false));
+        assert_eq!(judge(Comparison::AtLeast, 3.0), Some(true));
+    }
+}

@@ -1,0 +1,60 @@
+//! What a run leaves behind: a verdict on the terminal, JSON, and one HTML file.
+
+pub mod chart;
+pub mod page;
+mod run_page;
+pub mod text;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::cli::TargetArgs;
+use crate::criteria::Criterion;
+use crate::results::Results;
+
+/// Prints the verdict and writes the files that were asked for.
+///
+/// # Errors
+/// When a file cannot be written or a chart cannot be drawn.
+pub fn write(
+    results: &Results,
+    earlier: Option<&Results>,
+    target: &TargetArgs,
+) -> anyhow::Result<()> {
+    print!("{}", text::operations(results));
+    print!("{}", text::criteria(&results.criteria));
+    if let Some(path) = &target.json {
+        write_json(path, results)?;
+    }
+    if let Some(path) = &target.report {
+        write_file(path, &run_page::render(results, earlier)?)?;
+    }
+    Ok(())
+}
+
+/// Writes anything as readable JSON.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    write_file(path, &(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// Writes a file, naming it where that fails.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A criterion's verdict in one sign.
+pub fn sign(criterion: &Criterion) -> &'static str {
+    match criterion.holds {
+        Some(true) => "✓",
+        Some(false) => "✗",
+        None => "–",
+    }
+}

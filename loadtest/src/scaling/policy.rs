@@ -1,0 +1,287 @@
+//! The scaling policies, as their makers document them.
+
+use std::collections::VecDeque;
+
+use super::numbers::Numbers;
+
+/// What a policy sees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// Jobs waiting.
+    pub visible: f64,
+    /// Jobs that workers hold.
+    pub in_flight: f64,
+    /// Workers in service.
+    pub running: u32,
+    /// Their CPU over the last period, in percent.
+    pub cpu_percent: f64,
+}
+
+/// The fleet at the moment of a decision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Capacity {
+    /// Workers asked for.
+    pub desired: u32,
+    /// Whether some of them do not serve yet.
+    pub warming: bool,
+    /// The least.
+    pub min: u32,
+    /// The most.
+    pub max: u32,
+}
+
+/// A scaling policy.
+#[derive(Clone, Debug)]
+pub enum Policy {
+    /// AWS target tracking; of several trackers the one that asks for most wins.
+    TargetTracking(TargetTracking),
+    /// KEDA's queue scaler through a HorizontalPodAutoscaler.
+    Keda(Keda),
+    /// Always the same number.
+    Fixed(u32),
+}
+
+impl Policy {
+    /// Target tracking of these metrics.
+    pub fn target_tracking(numbers: &Numbers, metrics: &[Metric]) -> Self {
+        Self::TargetTracking(TargetTracking::new(numbers, metrics))
+    }
+
+    /// Seconds between two readings.
+    pub fn period(&self, numbers: &Numbers) -> f64 {
+        match self {
+            Self::TargetTracking(_) | Self::Fixed(_) => numbers.metric_period_seconds,
+            Self::Keda(_) => HPA_SYNC_SECONDS,
+        }
+    }
+
+    /// Seconds until a reading can be acted upon: CloudWatch is late, KEDA asks the queue itself.
+    pub fn delay(&self, metric_delay: f64) -> f64 {
+        match self {
+            Self::TargetTracking(_) => metric_delay,
+            Self::Keda(_) | Self::Fixed(_) => 0.0,
+        }
+    }
+
+    /// The number of workers that the policy asks for at `now`.
+    pub fn decide(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> u32 {
+        let desired = match self {
+            Self::TargetTracking(policy) => policy.decide(now, reading, capacity),
+            Self::Keda(policy) => policy.decide(now, reading, capacity),
+            Self::Fixed(workers) => *workers,
+        };
+        desired.clamp(capacity.min, capacity.max)
+    }
+}
+
+/// What a target tracking policy follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// `visible / IF(running > 0, running, 1)`.
+    BacklogPerWorker,
+    /// The same with the jobs that workers hold: `(visible + in_flight) / IF(…)`.
+    JobsPerWorker,
+    /// The group's average CPU.
+    Cpu,
+}
+
+/// Amazon EC2 Auto Scaling, "Target tracking scaling policies": an alarm above the target and one
+/// below it, in proportion to the metric; out when any policy asks for it, in only when all do,
+/// and not while instances warm up.
+#[derive(Clone, Debug)]
+pub struct TargetTracking {
+    trackers: Vec<Tracker>,
+    scale_in_cooldown: f64,
+    last_activity: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Tracker {
+    metric: Metric,
+    target: f64,
+    out_after: u32,
+    in_after: u32,
+    above: u32,
+    below: u32,
+}
+
+/// The alarm for scale-in lies so far below the target that capacity does not swing (the share
+/// that the alarms made by the service show).
+const SCALE_IN_SHARE: f64 = 0.9;
+/// "Scales in more gradually", says AWS without a number: here this share of the workers at a
+/// time, but at least one.
+const SCALE_IN_STEP: f64 = 0.1;
+
+impl TargetTracking {
+    fn new(numbers: &Numbers, metrics: &[Metric]) -> Self {
+        let tracker = |metric: &Metric| Tracker {
+            metric: *metric,
+            target: match metric {
+                Metric::BacklogPerWorker | Metric::JobsPerWorker => {
+                    numbers.worker.backlog_per_worker
+                }
+                Metric::Cpu => numbers.worker.cpu_percent,
+            },
+            out_after: numbers.scale_out_alarm_periods,
+            in_after: numbers.scale_in_alarm_periods,
+            above: 0,
+            below: 0,
+        };
+        Self {
+            trackers: metrics.iter().map(tracker).collect(),
+            scale_in_cooldown: numbers.worker.scale_in_cooldown_seconds,
+            last_activity: f64::NEG_INFINITY,
+        }
+    }
+
+    fn decide(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> u32 {
+        let wishes: Vec<Wish> = self
+            .trackers
+            .iter_mut()
+            .map(|tracker| tracker.wish(reading))
+            .collect();
+        let out = wishes.iter().filter_map(|wish| wish.out).max();
+        let desired = match out {
+            Some(workers) => workers.max(capacity.desired),
+            None => self.scale_in(now, &wishes, capacity),
+        };
+        if desired.clamp(capacity.min, capacity.max) != capacity.desired {
+            self.last_activity = now;
+        }
+        desired
+    }
+
+    fn scale_in(&self, now: f64, wishes: &[Wish], capacity: Capacity) -> u32 {
+        if capacity.warming || now - self.last_activity < self.scale_in_cooldown {
+            return capacity.desired;
+        }
+        let each: Option<Vec<u32>> = wishes.iter().map(|wish| wish.r#in).collect();
+        let most = each.and_then(|each| each.into_iter().max());
+        let step = (f64::from(capacity.desired) * SCALE_IN_STEP).ceil() as u32;
+        let least = capacity.desired.saturating_sub(step);
+        most.map_or(capacity.desired, |workers| {
+            workers.clamp(least, capacity.desired)
+        })
+    }
+}
+
+/// What one tracker asks for, if its alarm is on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wish {
+    out: Option<u32>,
+    r#in: Option<u32>,
+}
+
+impl Tracker {
+    fn wish(&mut self, reading: &Reading) -> Wish {
+        let running = f64::from(reading.running.max(1));
+        let value = match self.metric {
+            Metric::BacklogPerWorker => reading.visible / running,
+            Metric::JobsPerWorker => (reading.visible + reading.in_flight) / running,
+            Metric::Cpu => reading.cpu_percent,
+        };
+        self.above = if value > self.target {
+            self.above + 1
+        } else {
+            0
+        };
+        self.below = if value < self.target * SCALE_IN_SHARE {
+            self.below + 1
+        } else {
+            0
+        };
+        let proportional = (running * value / self.target).ceil() as u32;
+        Wish {
+            out: (self.above >= self.out_after).then_some(proportional),
+            r#in: (self.below >= self.in_after).then_some(proportional),
+        }
+    }
+}
+
+/// The autoscaler looks every so many seconds (`--horizontal-pod-autoscaler-sync-period`).
+const HPA_SYNC_SECONDS: f64 = 15.0;
+/// A ratio so near to 1 changes nothing (`--horizontal-pod-autoscaler-tolerance`).
+const HPA_TOLERANCE: f64 = 0.1;
+/// It scales in to the most that it wished for in so many seconds (`behavior.scaleDown`).
+const HPA_STABILIZATION_SECONDS: f64 = 300.0;
+/// KEDA looks whether to go from none to one every so many seconds (`pollingInterval`).
+const KEDA_POLLING_SECONDS: f64 = 30.0;
+/// And goes from one to none when nothing was there for so many (`cooldownPeriod`).
+const KEDA_COOLDOWN_SECONDS: f64 = 300.0;
+
+/// KEDA's `aws-sqs-queue` scaler: waiting and in-flight messages against `queueLength`, through
+/// a HorizontalPodAutoscaler with Kubernetes' default behavior.
+#[derive(Clone, Debug)]
+pub struct Keda {
+    queue_length: f64,
+    wished: VecDeque<(f64, u32)>,
+    last_polled: f64,
+    last_active: f64,
+}
+
+impl Keda {
+    /// With the same target as the AWS policy.
+    pub fn new(numbers: &Numbers) -> Self {
+        Self {
+            queue_length: numbers.worker.backlog_per_worker,
+            wished: VecDeque::new(),
+            last_polled: f64::NEG_INFINITY,
+            last_active: 0.0,
+        }
+    }
+
+    fn decide(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> u32 {
+        let length = reading.visible + reading.in_flight;
+        if length > 0.0 {
+            self.last_active = now;
+        }
+        if capacity.desired == 0 {
+            return self.activate(now, length);
+        }
+        if capacity.min == 0 && now - self.last_active >= KEDA_COOLDOWN_SECONDS {
+            self.wished.clear();
+            return 0;
+        }
+        let current = capacity.desired;
+        let ratio = length / (self.queue_length * f64::from(current));
+        let wish = if (ratio - 1.0).abs() <= HPA_TOLERANCE {
+            current
+        } else {
+            (length / self.queue_length).ceil() as u32
+        };
+        // The default policies: at most twice as many or four more, whichever is more.
+        let wish = wish
+            .clamp(capacity.min.max(1), capacity.max)
+            .min((current * 2).max(current + 4));
+        self.wished.push_back((now, wish));
+        while self
+            .wished
+            .front()
+            .is_some_and(|(at, _)| now - at > HPA_STABILIZATION_SECONDS)
+        {
+            self.wished.pop_front();
+        }
+        let stabilized = self
+            .wished
+            .iter()
+            .map(|(_, wish)| *wish)
+            .max()
+            .unwrap_or(wish);
+        if wish >= current {
+            wish
+        } else {
+            stabilized.min(current)
+        }
+    }
+
+    fn activate(&mut self, now: f64, length: f64) -> u32 {
+        if now - self.last_polled < KEDA_POLLING_SECONDS {
+            return 0;
+        }
+        self.last_polled = now;
+        u32::from(length > 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

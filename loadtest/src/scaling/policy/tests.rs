@@ -1,0 +1,151 @@
+use super::*;
+use crate::scaling::numbers::tests::shipped;
+
+fn reading(visible: f64, running: u32) -> Reading {
+    Reading {
+        visible,
+        in_flight: 8.0 * f64::from(running),
+        running,
+        cpu_percent: 10.0,
+    }
+}
+
+fn capacity(desired: u32) -> Capacity {
+    Capacity {
+        desired,
+        warming: false,
+        min: 1,
+        max: 20,
+    }
+}
+
+/// What the policy asks for at each minute.
+fn by_minute(policy: &mut Policy, readings: &[Reading], mut capacity: Capacity) -> Vec<u32> {
+    let minutes = readings.iter().enumerate();
+    minutes
+        .map(|(minute, reading)| {
+            capacity.desired = policy.decide(minute as f64 * 60.0, reading, capacity);
+            capacity.desired
+        })
+        .collect()
+}
+
+#[test]
+fn three_datapoints_above_the_target_scale_out_in_proportion() {
+    let mut policy = Policy::target_tracking(&shipped(), &[Metric::BacklogPerWorker, Metric::Cpu]);
+    let asked = by_minute(&mut policy, &[reading(480.0, 1); 4], capacity(1));
+    assert_eq!(asked, [1, 1, 10, 10]);
+}
+
+#[test]
+fn one_datapoint_below_starts_the_count_again() {
+    let mut policy = Policy::target_tracking(&shipped(), &[Metric::BacklogPerWorker]);
+    let high = reading(480.0, 1);
+    let asked = by_minute(
+        &mut policy,
+        &[high, high, reading(0.0, 1), high, high],
+        capacity(1),
+    );
+    assert_eq!(asked, [1; 5]);
+}
+
+#[test]
+fn fifteen_datapoints_below_nine_tenths_scale_in_a_little_at_a_time() {
+    let mut policy = Policy::target_tracking(&shipped(), &[Metric::BacklogPerWorker]);
+    let asked = by_minute(&mut policy, &[reading(30.0, 3); 15], capacity(3));
+    assert_eq!((asked[13], asked[14]), (3, 2));
+}
+
+#[test]
+fn nothing_scales_in_while_one_policy_is_against_it_or_workers_warm_up() {
+    let mut policy = Policy::target_tracking(&shipped(), &[Metric::BacklogPerWorker, Metric::Cpu]);
+    let busy = Reading {
+        cpu_percent: 69.0,
+        ..reading(0.0, 3)
+    };
+    assert_eq!(
+        by_minute(&mut policy, &[busy; 30], capacity(3)).last(),
+        Some(&3)
+    );
+
+    let mut policy = Policy::target_tracking(&shipped(), &[Metric::BacklogPerWorker]);
+    let warming = Capacity {
+        warming: true,
+        ..capacity(3)
+    };
+    assert_eq!(
+        by_minute(&mut policy, &[reading(0.0, 3); 30], warming).last(),
+        Some(&3)
+    );
+}
+
+#[test]
+fn cpu_alone_sees_no_backlog() {
+    let mut policy = Policy::target_tracking(&shipped(), &[Metric::Cpu]);
+    assert_eq!(
+        by_minute(&mut policy, &[reading(100_000.0, 1); 30], capacity(1)),
+        [1; 30]
+    );
+}
+
+#[test]
+fn keda_counts_what_is_in_flight_too_and_at_most_doubles_or_adds_four() {
+    let mut policy = Policy::Keda(Keda::new(&shipped()));
+    let asked = policy.decide(0.0, &reading(4800.0, 1), capacity(1));
+    assert_eq!(asked, 5);
+    let mut policy = Policy::Keda(Keda::new(&shipped()));
+    assert_eq!(
+        policy.decide(0.0, &reading(41.0, 1), capacity(1)),
+        1,
+        "49 of 48 is within the tolerance"
+    );
+    assert_eq!(
+        policy.decide(15.0, &reading(48.0, 1), capacity(1)),
+        2,
+        "56 of 48 is not"
+    );
+}
+
+#[test]
+fn keda_scales_in_to_the_most_it_wished_for_in_five_minutes() {
+    let mut keda = Policy::Keda(Keda::new(&shipped()));
+    let mut capacity = capacity(1);
+    let mut at = |seconds: f64, visible: f64| {
+        capacity.desired = keda.decide(seconds, &reading(visible, capacity.desired), capacity);
+        capacity.desired
+    };
+    assert_eq!(at(0.0, 200.0), 5);
+    assert_eq!(at(15.0, 0.0), 5);
+    assert_eq!(at(300.0, 0.0), 5);
+    assert_eq!(at(315.0, 0.0), 1);
+}
+
+#[test]
+fn keda_goes_to_none_and_back() {
+    let mut keda = Policy::Keda(Keda::new(&shipped()));
+    let mut capacity = Capacity {
+        min: 0,
+        ..capacity(1)
+    };
+    let idle = Reading {
+        visible: 0.0,
+        in_flight: 0.0,
+        running: 1,
+        cpu_percent: 0.0,
+    };
+    for seconds in (0..300).step_by(15) {
+        capacity.desired = keda.decide(f64::from(seconds), &idle, capacity);
+    }
+    assert_eq!(capacity.desired, 1);
+    capacity.desired = keda.decide(300.0, &idle, capacity);
+    assert_eq!(capacity.desired, 0);
+    capacity.desired = keda.decide(
+        315.0,
+        &Reading {
+            visible: 1.0,
+            ..idle
+        },
+        capacity,
+    );
+    assert_eq!(capacity.desired, 1);
+}

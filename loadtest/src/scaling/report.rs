@@ -1,0 +1,183 @@
+//! What the replay shows: a table on the terminal, one picture, one page, JSON.
+
+use std::fmt::Write as _;
+
+use crate::report::chart::{self, Axes, Series};
+use crate::report::page::Page;
+use crate::report::text::seconds;
+use crate::report::{text, write_file, write_json};
+
+use super::arrivals::Curve;
+use super::outcome::Outcome;
+use super::{Replay, ScalingArgs};
+
+/// Prints and writes what was asked for.
+///
+/// # Errors
+/// When a file cannot be written or a chart cannot be drawn.
+pub fn write(replay: &Replay, days: &[Curve], args: &ScalingArgs) -> anyhow::Result<()> {
+    print!("{}", table(replay));
+    print!("{}", text::criteria(&replay.criteria));
+    if let Some(path) = &args.json {
+        write_json(path, replay)?;
+    }
+    if let Some(path) = &args.svg {
+        write_file(path, &chart::panels(&panels(replay, days))?)?;
+    }
+    if let Some(path) = &args.report {
+        write_file(path, &page(replay, days, args)?)?;
+    }
+    Ok(())
+}
+
+const HEAD: [&str; 11] = [
+    "policy",
+    "jobs",
+    "success",
+    "time to scale",
+    "wait p50",
+    "wait p95",
+    "wait max",
+    "worst success",
+    "workers",
+    "hours",
+    "cost",
+];
+
+fn row(outcome: &Outcome) -> Vec<String> {
+    let scaled = &outcome.time_to_scale;
+    let time = match (scaled.never, scaled.serving_max) {
+        (0, None) => "not needed".to_owned(),
+        (0, Some(most)) => format!("{most:.0} s"),
+        (never, _) => format!("missed {never}x"),
+    };
+    let percent = |share: f64| format!("{:.2}%", share * 100.0);
+    vec![
+        outcome.policy.clone(),
+        outcome.jobs.to_string(),
+        percent(outcome.success_ratio),
+        time,
+        seconds(outcome.wait.p50),
+        seconds(outcome.wait.p95),
+        seconds(outcome.wait.max),
+        outcome
+            .worst_success_through_event
+            .map_or("–".to_owned(), percent),
+        outcome.most_workers.to_string(),
+        format!("{:.1}", outcome.instance_hours),
+        format!("${:.2}", outcome.cost_usd),
+    ]
+}
+
+fn table(replay: &Replay) -> String {
+    let mut text = String::new();
+    for needed in &replay.needed {
+        let _ = writeln!(
+            text,
+            "\n{}: peak {:.0} jobs a minute; for the acceptable wait M/M/c asks for {} workers, M/D/c for {}; at most {}",
+            needed.arrivals,
+            needed.peak_per_minute,
+            needed.workers_by_mmc,
+            needed.workers_by_mdc,
+            replay.max_workers,
+        );
+        let rows: Vec<_> = of_day(replay, &needed.arrivals).map(row).collect();
+        let head = HEAD.map(str::to_owned).to_vec();
+        for cells in std::iter::once(&head).chain(&rows) {
+            let _ = write!(text, "{:<28}", cells[0]);
+            for cell in &cells[1..] {
+                let _ = write!(text, "{cell:>14}");
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn of_day<'a>(replay: &'a Replay, day: &'a str) -> impl Iterator<Item = &'a Outcome> {
+    replay
+        .outcomes
+        .iter()
+        .filter(move |outcome| outcome.arrivals == day)
+}
+
+/// Three panels a day: what arrives, who works, what waits; a line a policy.
+fn panels<'a>(replay: &'a Replay, days: &'a [Curve]) -> Vec<chart::Panel<'a>> {
+    let mut panels = Vec::new();
+    for day in days {
+        let of = |value: fn(&super::outcome::Moment) -> f64| -> Vec<Series> {
+            of_day(replay, &day.name)
+                .map(|outcome| {
+                    Series::new(
+                        &outcome.policy,
+                        outcome
+                            .timeline
+                            .iter()
+                            .map(|moment| (moment.at / 3600.0, value(moment))),
+                    )
+                })
+                .collect()
+        };
+        let hours = of_day(replay, &day.name)
+            .flat_map(|outcome| &outcome.timeline)
+            .map(|moment| moment.at / 3600.0);
+        let x_to = hours.fold(0.0, f64::max);
+        let arrivals = Series::new(
+            "arrivals",
+            (0..=(x_to * 60.0) as u32)
+                .map(|m| (f64::from(m) / 60.0, day.rate(f64::from(m) * 60.0))),
+        );
+        let axes = |y| Axes {
+            x: "hours",
+            y,
+            x_to,
+        };
+        panels.push(chart::Panel {
+            title: format!("{}: arrivals", day.name),
+            axes: axes("a minute"),
+            series: vec![arrivals],
+        });
+        panels.push(chart::Panel {
+            title: format!("{}: workers", day.name),
+            axes: axes("serving"),
+            series: of(|moment| f64::from(moment.serving)),
+        });
+        panels.push(chart::Panel {
+            title: format!("{}: jobs waiting", day.name),
+            axes: axes("jobs"),
+            series: of(|moment| moment.waiting as f64),
+        });
+    }
+    panels
+}
+
+fn page(replay: &Replay, days: &[Curve], args: &ScalingArgs) -> anyhow::Result<String> {
+    let about = format!(
+        "{} hours of arrivals through the policies, with the numbers of {}: {} slots a worker, a quota of {} pictures a minute, at most {} workers.",
+        args.hours,
+        args.scaling.display(),
+        replay.numbers.worker.slots,
+        replay.numbers.worker.model_quota_per_minute,
+        replay.max_workers,
+    );
+    let mut page = Page::new("Scaling replayed", &about, &replay.criteria);
+    page.criteria(&replay.criteria, None);
+    for (day, needed) in days.iter().zip(&replay.needed) {
+        page.section(&day.name).paragraph(&format!(
+            "The peak of {:.0} jobs a minute takes {} workers by M/M/c and {} by M/D/c for the acceptable wait.",
+            needed.peak_per_minute, needed.workers_by_mmc, needed.workers_by_mdc,
+        ));
+        let rows: Vec<_> = of_day(replay, &day.name).map(row).collect();
+        page.table(&HEAD, &rows);
+        page.open_charts();
+        for panel in panels(replay, std::slice::from_ref(day)) {
+            page.chart(
+                &panel.title,
+                &chart::lines(panel.axes, &panel.series)?,
+                &panel.series,
+            );
+        }
+        page.close_charts();
+    }
+    Ok(page.finish())
+}
