@@ -219,7 +219,7 @@ impl<S: Sync> FromRequest<S> for JsonBody {
     }
 }
 
-/// A JSON object as the body, or no body.
+/// A JSON object as the body, or none: no body, or `null`.
 #[derive(Debug)]
 pub struct OptionalJsonBody(pub Fields);
 
@@ -229,7 +229,7 @@ impl<S: Sync> FromRequest<S> for OptionalJsonBody {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read(&parts.headers, body).await?;
-        if bytes.is_empty() {
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
             Ok(Self(Fields::none()))
         } else if is_json(&parts.headers) {
             Ok(Self(Fields::of_json(&bytes)?))

@@ -46,6 +46,7 @@ pub struct ListQuery {
     #[param(min_length = 1, max_length = 256)]
     teacher_id: Option<String>,
     /// Only those with this status.
+    #[param(inline)]
     status: Option<ListedStatus>,
     /// How many at most.
     #[param(minimum = 1, maximum = 100, default = 20)]
