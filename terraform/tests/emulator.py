@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Applies the stack on an emulator (moto), plans again, and wants no change of
-what moto can hold.
+"""Applies the stack on an emulator (moto), plans again, and wants no change of what it holds.
 
 Usage: emulator.py FLEET [TERRAFORM_INIT_ARGUMENT...]
 
@@ -60,7 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory) / "terraform"
         shutil.copytree(STACK, work, ignore=shutil.ignore_patterns("tests", ".terraform*", ".venv"))
-        shutil.copytree(STACK / "tests/emulator", work, dirs_exist_ok=True)
+        for override in (STACK / "tests/emulator").rglob("override.tf.in"):
+            target = work / override.relative_to(STACK / "tests/emulator")
+            shutil.copy(override, target.with_name("override.tf"))
 
         def terraform(*arguments: str) -> int:
             command = ["terraform", f"-chdir={work}", *arguments]
