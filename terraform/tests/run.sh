@@ -39,9 +39,21 @@ step "validate"
 terraform init -backend=false -input=false -no-color "${init[@]}" >/dev/null
 terraform validate -no-color
 
-step "emulator, both fleets at once beside the rest"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
+
+step "environments"
+terraform -chdir=tests/variables init -backend=false -no-color >/dev/null
+for environment in environments/*.tfvars; do
+  if ! terraform -chdir=tests/variables plan -input=false -no-color -state="$logs/none" -var-file="$PWD/$environment" >"$logs/plan" 2>&1 ||
+    grep -qi "undeclared" "$logs/plan"; then
+    cat "$logs/plan"
+    exit 1
+  fi
+  echo "$environment: every value is accepted"
+done
+
+step "emulator, both fleets at once beside the rest"
 declare -A emulators
 for fleet in ec2 ecs; do
   python tests/emulator.py "$fleet" "${init[@]}" >"$logs/$fleet" 2>&1 &
