@@ -36,12 +36,18 @@ impl Services {
     /// As configured. Nobody but the store is asked yet, and a MongoDB that is away is no error.
     pub async fn connect(config: &ApiConfig) -> anyhow::Result<Self> {
         let aws = Aws::connect(&config.cloud).await;
-        Ok(Self {
-            store: store::open(&config.store.url).await?,
-            queues: Queues::new(&aws, &config.queue),
-            pictures: Pictures::new(&aws, &config.bucket),
-            cdn: Cdn::new(&aws, &config.cloud, &config.cdn),
-        })
+        let store = store::open(&config.store.url).await?;
+        Ok(Self::new(config, &aws, store))
+    }
+
+    /// As configured, with a store that is open already.
+    pub fn new(config: &ApiConfig, aws: &Aws, store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            queues: Queues::new(aws, &config.queue),
+            pictures: Pictures::new(aws, &config.bucket),
+            cdn: Cdn::new(aws, &config.cloud, &config.cdn),
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub struct Cloud {
     environment: Vec<(String, String)>,
     faults: Faults,
     counters: Counters,
+    sqs: Sqs,
     stop: CancellationToken,
     tasks: TaskTracker,
     /// Held for the life of the cloud; the system gives it back even after a kill.
@@ -110,7 +111,7 @@ impl Cloud {
         let control = control::router(Control {
             faults: faults.clone(),
             counters: counters.clone(),
-            sqs,
+            sqs: sqs.clone(),
             temper: options.temper,
         });
         let stopped = stop.clone().cancelled_owned();
@@ -125,6 +126,7 @@ impl Cloud {
             environment,
             faults,
             counters,
+            sqs,
             stop,
             tasks,
             _lock: lock,
@@ -144,6 +146,11 @@ impl Cloud {
     /// What the services have done; clones share it.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Long polls of the queue end at once from now on: nobody sends any more.
+    pub fn end_long_polls(&self) {
+        self.sqs.end_long_polls();
     }
 
     /// Stops every service; requests on their way get half a second.

@@ -24,6 +24,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::counters::Counters;
 use crate::faults::{Fault, Kind};
 use crate::signature;
@@ -49,6 +51,8 @@ pub struct Sqs {
     account: Arc<Account>,
     endpoint: Arc<str>,
     counters: Counters,
+    /// Cancelled when nobody sends any more.
+    quiet: CancellationToken,
 }
 
 impl Sqs {
@@ -58,7 +62,13 @@ impl Sqs {
             account: Arc::new(Account::new()),
             endpoint: endpoint.trim_end_matches('/').into(),
             counters,
+            quiet: CancellationToken::new(),
         }
+    }
+
+    /// Long polls end at once from now on: nobody sends any more, so there is nothing to wait for.
+    pub fn end_long_polls(&self) {
+        self.quiet.cancel();
     }
 
     /// Creates a queue with these attributes (names and texts as in SQS) and returns its URL.

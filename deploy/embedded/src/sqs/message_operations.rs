@@ -123,12 +123,13 @@ impl Sqs {
                 .account
                 .queues()
                 .receive(&name, max, visibility, duplicate, now)?;
-            if !received.deliveries.is_empty() || now >= deadline {
+            if !received.deliveries.is_empty() || now >= deadline || self.quiet.is_cancelled() {
                 break received;
             }
             let alarm = received.next_due.map_or(deadline, |due| due.min(deadline));
             tokio::select! {
                 () = woken => {}
+                () = self.quiet.cancelled() => {}
                 () = tokio::time::sleep_until(clock.instant(alarm)) => {}
             }
         };

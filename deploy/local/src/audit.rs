@@ -1,0 +1,339 @@
+//! `atelier audit`: does what the store says fit what the bucket holds?
+//!
+//! Both are read in pages, and findings beyond the first of a kind are only counted, so memory
+//! stays the same however many assignments there are. It looks at a system that lives: what is on
+//! its way is no finding.
+
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use atelier_shared::assignment::{Assignment, Status};
+use atelier_shared::aws::Aws;
+use atelier_shared::config::{
+    BucketConfig, CloudConfig, ConfigFaults, EXIT_CODE, Environment, Setting, StaticCredentials,
+    StoreConfig,
+};
+use atelier_shared::pictures::{self, Page, Pictures, Version, assignment_of};
+use atelier_shared::process;
+use atelier_shared::store::{self, Store};
+use atelier_shared::timestamp::Timestamp;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+
+use crate::cloud::environment_of;
+use crate::flags::Audit;
+
+/// So many documents are read at a time.
+const PAGE: u32 = 1000;
+
+/// So many objects are asked for at a time.
+const AT_ONCE: usize = 16;
+
+/// So many findings of a kind are listed; the rest is counted.
+const LISTED: usize = 1000;
+
+/// What should have happened so long ago is not on its way any more.
+const OVERDUE: Duration = Duration::from_secs(300);
+
+/// The exit code if the audit could not be made.
+const UNKNOWN: u8 = 2;
+
+/// What an audit is configured by.
+#[derive(Debug)]
+pub(crate) struct Config {
+    cloud: CloudConfig,
+    bucket: BucketConfig,
+    store: StoreConfig,
+}
+
+impl Config {
+    pub(crate) const SETTINGS: &[&[Setting]] = &[
+        StoreConfig::SETTINGS,
+        BucketConfig::SETTINGS,
+        CloudConfig::SETTINGS,
+    ];
+
+    fn read(mut environment: Environment) -> Result<Self, ConfigFaults> {
+        let config = Self {
+            cloud: CloudConfig::read(&mut environment),
+            bucket: BucketConfig::read(&mut environment),
+            store: StoreConfig::read(&mut environment),
+        };
+        environment.finish(config)
+    }
+}
+
+/// Findings of one kind: the first of them, and how many in all.
+#[derive(Debug, Default, Serialize)]
+struct Findings {
+    count: u64,
+    first: Vec<String>,
+}
+
+impl Findings {
+    fn add(&mut self, what: String) {
+        self.count += 1;
+        if self.first.len() < LISTED {
+            self.first.push(what);
+        }
+    }
+}
+
+/// What an audit finds.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// Whether nothing was found.
+    ok: bool,
+    assignments: u64,
+    objects: u64,
+    /// Pictures that no `success` points at.
+    orphans: Findings,
+    /// A `success` without its picture.
+    missing: Findings,
+    /// Assignments that nothing will bring on.
+    stuck: Findings,
+    /// Pictures or documents that do not say what they should.
+    wrong_metadata: Findings,
+    /// Versions of deleted assignments' pictures.
+    versions_left: Findings,
+}
+
+pub(crate) fn main(flags: &Audit) -> ExitCode {
+    let mut code = ExitCode::from(UNKNOWN);
+    let ended = process::block_on(async {
+        let config = configure(flags)?;
+        let report = audit(&config)
+            .await
+            .context("the audit could not be made")?;
+        code = tell(&report, flags.json)?;
+        Ok(())
+    });
+    let unusable = ExitCode::from(EXIT_CODE);
+    if ended == unusable { unusable } else { code }
+}
+
+fn configure(flags: &Audit) -> anyhow::Result<Config> {
+    let pairs = match &flags.data {
+        None => Vec::new(),
+        Some(data) => environment_of(data)?,
+    };
+    let credentials = credentials_in(&pairs);
+    let mut config = Config::read(Environment::of_process().with(pairs))?;
+    config.cloud.credentials = credentials;
+    Ok(config)
+}
+
+/// The access key among an embedded cloud's environment.
+pub(crate) fn credentials_in(pairs: &[(String, String)]) -> Option<StaticCredentials> {
+    let value = |name| {
+        pairs
+            .iter()
+            .find(|(it, _)| it == name)
+            .map(|(_, value)| value.clone())
+    };
+    Some(StaticCredentials {
+        access_key_id: value("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: value("AWS_SECRET_ACCESS_KEY")?,
+    })
+}
+
+async fn audit(config: &Config) -> anyhow::Result<Report> {
+    let aws = Aws::connect(&config.cloud).await;
+    let pictures = Pictures::new(&aws, &config.bucket);
+    let store = store::open(&config.store.url).await?;
+    let mut report = Report::default();
+    audit_bucket(&pictures, &store, &mut report).await?;
+    audit_store(&pictures, &store, &mut report).await?;
+    let found = [
+        &report.orphans,
+        &report.missing,
+        &report.stuck,
+        &report.wrong_metadata,
+        &report.versions_left,
+    ];
+    report.ok = found.iter().all(|findings| findings.count == 0);
+    Ok(report)
+}
+
+/// Every version in the bucket belongs to an assignment that has use for it.
+async fn audit_bucket(
+    pictures: &Pictures,
+    store: &Arc<dyn Store>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut page: Option<Page> = None;
+    while page.as_ref().is_none_or(|page| !page.is_last()) {
+        let next = pictures.page(page.as_ref()).await?;
+        // Documents are read after the objects: a picture that was just deleted is not found
+        // without its tombstone.
+        let mut ids: Vec<_> = next
+            .versions
+            .iter()
+            .filter_map(|version| assignment_of(&version.key).map(str::to_owned))
+            .collect();
+        ids.dedup();
+        let owners = store.get_many(&ids).await?;
+        for version in &next.versions {
+            let owner = assignment_of(&version.key)
+                .and_then(|id| owners.iter().find(|owner| owner.assignment_id == id));
+            audit_version(version, owner, report);
+        }
+        report.objects += next.versions.len() as u64;
+        page = Some(next);
+    }
+    Ok(())
+}
+
+fn audit_version(version: &Version, owner: Option<&Assignment>, report: &mut Report) {
+    let key = &version.key;
+    let readable = version.is_latest && !version.is_marker;
+    match owner {
+        None => report.orphans.add(format!("{key}: no such assignment")),
+        Some(owner) => match owner.s3_upload_status {
+            Status::Deleted if owner.erasures > 0 && owner.wake_at.is_none() => {
+                report
+                    .versions_left
+                    .add(format!("{key}: its assignment is deleted"));
+            }
+            Status::Failed | Status::NoImage if readable => {
+                let status = owner.s3_upload_status;
+                report
+                    .orphans
+                    .add(format!("{key}: its assignment is `{status}`"));
+            }
+            _ => {}
+        },
+    }
+}
+
+/// Every assignment is on its way, or has what its status says.
+async fn audit_store(
+    pictures: &Pictures,
+    store: &Arc<dyn Store>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.scan(after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.assignment_id.clone());
+        report.assignments += page.len() as u64;
+        let now = Timestamp::now();
+        for stuck in page
+            .iter()
+            .filter_map(|assignment| why_stuck(assignment, now))
+        {
+            report.stuck.add(stuck);
+        }
+        let shown = page
+            .into_iter()
+            .filter(|it| it.s3_upload_status == Status::Success);
+        let mut looks = stream::iter(shown.map(|assignment| look(pictures, store, assignment)))
+            .buffer_unordered(AT_ONCE);
+        while let Some(finding) = looks.try_next().await? {
+            match finding {
+                Finding::None => {}
+                Finding::Missing(what) => report.missing.add(what),
+                Finding::Wrong(what) => report.wrong_metadata.add(what),
+            }
+        }
+    }
+}
+
+fn why_stuck(assignment: &Assignment, now: Timestamp) -> Option<String> {
+    let overdue = |at: Option<Timestamp>| at.is_some_and(|at| at + OVERDUE < now);
+    let id = &assignment.assignment_id;
+    match assignment.s3_upload_status {
+        Status::Pending if assignment.wake_at.is_none() => {
+            Some(format!("{id}: pending, and no sweep will look at it"))
+        }
+        Status::Pending if overdue(assignment.give_up_at) => {
+            Some(format!("{id}: pending after it should have been given up"))
+        }
+        _ if overdue(assignment.wake_at) => Some(format!("{id}: due, and no sweep looks at it")),
+        _ => None,
+    }
+}
+
+enum Finding {
+    None,
+    Missing(String),
+    Wrong(String),
+}
+
+async fn look(
+    pictures: &Pictures,
+    store: &Arc<dyn Store>,
+    assignment: Assignment,
+) -> anyhow::Result<Finding> {
+    let id = &assignment.assignment_id;
+    let key = pictures::key(id);
+    if assignment.s3_image_key.as_ref() != Some(&key) {
+        return Ok(Finding::Wrong(format!("{id}: `s3_image_key` is not {key}")));
+    }
+    let Some(found) = pictures.find(&key, (&assignment).into()).await? else {
+        let now = store.get(id).await?;
+        let still = now.is_some_and(|now| now.s3_upload_status == Status::Success);
+        return Ok(if still {
+            Finding::Missing(key)
+        } else {
+            Finding::None
+        });
+    };
+    Ok(match found.label {
+        None => Finding::Wrong(format!("{key}: its metadata cannot be read")),
+        Some(label) if !label.is_of(&assignment) => {
+            Finding::Wrong(format!("{key}: it is of another assignment or prompt"))
+        }
+        Some(label) if Some(&label.metadata) != assignment.image_metadata.as_ref() => {
+            Finding::Wrong(format!("{key}: it says other sizes than its document"))
+        }
+        Some(_) => Finding::None,
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} assignments, {} versions in the bucket",
+            self.assignments, self.objects
+        )?;
+        for (kind, findings) in [
+            ("orphans", &self.orphans),
+            ("missing", &self.missing),
+            ("stuck", &self.stuck),
+            ("wrong metadata", &self.wrong_metadata),
+            ("versions left", &self.versions_left),
+        ] {
+            writeln!(f, "{kind}: {}", findings.count)?;
+            findings
+                .first
+                .iter()
+                .try_for_each(|finding| writeln!(f, "  {finding}"))?;
+        }
+        f.write_str(if self.ok {
+            "all is well"
+        } else {
+            "something does not fit"
+        })
+    }
+}
+
+fn tell(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(if report.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

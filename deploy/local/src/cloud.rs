@@ -1,0 +1,72 @@
+//! `atelier cloud`: the embedded cloud alone.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use atelier_embedded::cloud::Cloud;
+use atelier_shared::config::Environment;
+use atelier_shared::process;
+use atelier_shared::telemetry::{self, TelemetryConfig};
+
+use crate::flags::Here;
+
+/// Where a running cloud keeps its environment, so that `atelier audit --data` finds it.
+const ENVIRONMENT: &str = "environment";
+
+pub(crate) fn main(here: &Here) -> ExitCode {
+    process::block_on(run(here))
+}
+
+async fn run(here: &Here) -> anyhow::Result<()> {
+    let mut environment = Environment::of_process();
+    let telemetry = TelemetryConfig::read(&mut environment);
+    let telemetry = telemetry::start(&environment.finish(telemetry)?, "atelier-cloud")?;
+    let stop = process::stop_on_signal();
+    let cloud = start(here).await?;
+    print_environment(&cloud)?;
+    stop.cancelled().await;
+    cloud.stop().await;
+    telemetry.stop().await;
+    Ok(())
+}
+
+/// Starts the cloud and keeps its environment in the data directory.
+pub(crate) async fn start(here: &Here) -> anyhow::Result<Cloud> {
+    let cloud = Cloud::start(here.options()).await?;
+    let path = here.data.join(ENVIRONMENT);
+    std::fs::write(&path, lines(&cloud))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(cloud)
+}
+
+/// The environment of the cloud that runs over `data`.
+pub(crate) fn environment_of(data: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let path = data.join(ENVIRONMENT);
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!(
+            "{}: no cloud was started over this directory",
+            path.display()
+        )
+    })?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
+}
+
+fn lines(cloud: &Cloud) -> String {
+    let pairs = cloud.environment().iter();
+    pairs
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect()
+}
+
+/// Nothing else is ever printed on stdout: scripts read it.
+fn print_environment(cloud: &Cloud) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(lines(cloud).as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `atelier`: the embedded cloud, the API and the workers in one process.
+//!
+//! None of them knows: they are configured as they are on AWS, only that endpoints and credentials
+//! are the embedded cloud's.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use atelier_api::ApiConfig;
+use atelier_embedded::cloud::Cloud;
+use atelier_shared::aws::Aws;
+use atelier_shared::config::{
+    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, LimitConfig, OptimizeConfig,
+    Setting, WorkerConfig,
+};
+use atelier_shared::process;
+use atelier_shared::store::{self, Store};
+use atelier_shared::telemetry::{self, TelemetryConfig};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::credentials_in;
+use crate::cloud;
+use crate::flags::{Fleet, Here};
+
+/// The options that make sense here; where the cloud is, is known.
+pub(crate) const SETTINGS: &[&[Setting]] = &[
+    WorkerConfig::SETTINGS,
+    OptimizeConfig::SETTINGS,
+    JobConfig::SETTINGS,
+    LimitConfig::SETTINGS,
+    DrainConfig::SETTINGS,
+    HttpConfig::API_SETTINGS,
+    TelemetryConfig::SETTINGS,
+];
+
+pub(crate) fn main(here: &Here, fleet: &Fleet) -> ExitCode {
+    process::block_on(run(here, fleet))
+}
+
+async fn run(here: &Here, fleet: &Fleet) -> anyhow::Result<()> {
+    let mut environment = Environment::of_process();
+    let config = TelemetryConfig::read(&mut environment);
+    let telemetry = telemetry::start(&environment.finish(config)?, "atelier")?;
+    let stop = process::stop_on_signal();
+    let cloud = cloud::start(here).await?;
+    let outcome = serve(here, fleet, &cloud, stop).await;
+    cloud.stop().await;
+    telemetry.stop().await;
+    outcome
+}
+
+/// API and workers, until `stop`; both drain before this returns.
+async fn serve(
+    here: &Here,
+    fleet: &Fleet,
+    cloud: &Cloud,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let configs = Configs::read(fleet, cloud.environment())?;
+    let aws = Aws::connect(&configs.api.cloud).await;
+    let store = store::open(&configs.api.store.url).await?;
+    let listen = configs.api.http.listen.context("the API has an address")?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; --port takes another port"))?;
+    let address = listener.local_addr()?;
+    let services = atelier_api::Services::new(&configs.api, &aws, Arc::clone(&store));
+
+    let parts = TaskTracker::new();
+    for _ in 0..fleet.workers {
+        parts.spawn(worker(
+            configs.worker.clone(),
+            Arc::clone(&store),
+            &aws,
+            stop.clone(),
+        )?);
+    }
+    parts.close();
+    // Nobody sends to the queue any more once the API has drained: no long poll has to be waited
+    // for, so that an idle process ends at once.
+    let api = atelier_api::run(
+        configs.api,
+        services,
+        listener,
+        stop.clone().cancelled_owned(),
+    );
+    let api = tokio::spawn(api);
+    greet(here, address, cloud)?;
+    stop.cancelled().await;
+    let served = api.await?;
+    cloud.end_long_polls();
+    parts.wait().await;
+    served
+}
+
+fn worker(
+    config: atelier_worker::Config,
+    store: Arc<dyn Store>,
+    aws: &Aws,
+    stop: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    let services = atelier_worker::Services::new(&config, store, aws)?;
+    let worker = atelier_worker::Worker::new(config, services);
+    Ok(atelier_worker::run(worker, stop))
+}
+
+/// Each part's configuration, from what the person set and where the cloud is.
+struct Configs {
+    api: ApiConfig,
+    worker: atelier_worker::Config,
+}
+
+impl Configs {
+    fn read(fleet: &Fleet, cloud: &[(String, String)]) -> Result<Self, ConfigFaults> {
+        let environment = || {
+            // One person on one machine needs no limit, unless it is asked for.
+            let environment = Environment::of([("CREATE_LIMIT_PER_MINUTE", "0")])
+                .with_process()
+                .with(cloud.iter().cloned());
+            match fleet.address() {
+                Some(address) => environment.with([("LISTEN_ADDR", address.to_string())]),
+                None => environment,
+            }
+        };
+        let mut configs = Self {
+            api: ApiConfig::read(environment())?,
+            worker: atelier_worker::Config::read(environment())?,
+        };
+        configs.api.cloud.credentials = credentials_in(cloud);
+        configs.worker.cloud.credentials = credentials_in(cloud);
+        Ok(configs)
+    }
+}
+
+fn greet(here: &Here, address: SocketAddr, cloud: &Cloud) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Atelier is ready: http://{address}/")?;
+    writeln!(out, "  API reference   http://{address}/docs")?;
+    writeln!(out, "  data            {}", here.data.display())?;
+    let shown =
+        ["SQS", "S3", "BEDROCK_RUNTIME", "CLOUDFRONT"].map(|it| format!("AWS_ENDPOINT_URL_{it}"));
+    for (name, value) in cloud.environment() {
+        if shown.contains(name) || name == "ATELIER_CONTROL_URL" {
+            let name = name
+                .trim_start_matches("AWS_ENDPOINT_URL_")
+                .trim_start_matches("ATELIER_");
+            writeln!(
+                out,
+                "  {:<15} {value}",
+                name.to_lowercase().replace('_', " ")
+            )?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use atelier_embedded::cloud;
+use atelier_embedded::model::{Settings, Temper};
+use atelier_shared::config::describe;
+use atelier_shared::telemetry::TelemetryConfig;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::{audit, everything};
+
+/// Makes the pictures of an education portal: API, workers and the cloud they use, all in this
+/// process.
+#[derive(Debug, Parser)]
+#[command(name = "atelier", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) here: Here,
+    #[command(flatten)]
+    pub(crate) fleet: Fleet,
+}
+
+/// What else it can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts the cloud alone and prints the environment that `atelier-api` and `atelier-worker`
+    /// need to use it, a NAME=value a line.
+    Cloud(Here),
+    /// Reads the store and the bucket and lists what does not fit together. Exit code 0: nothing,
+    /// 1: something, 2: it could not be found out.
+    Audit(Audit),
+}
+
+/// The cloud of one machine.
+#[derive(Debug, Args)]
+pub(crate) struct Here {
+    /// Where pictures, documents and ports are kept.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data: PathBuf,
+    /// Seconds that the model takes for a picture, 0 to 3600.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    model_latency: Duration,
+    /// Share of the model's calls that are throttled, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    model_throttle: f64,
+    /// Share of the model's calls that fail, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    model_failure: f64,
+}
+
+impl Here {
+    pub(crate) fn options(&self) -> cloud::Options {
+        cloud::Options {
+            data: self.data.clone(),
+            temper: Temper::new(Settings {
+                latency: self.model_latency,
+                throttle: self.model_throttle,
+                failure: self.model_failure,
+            }),
+        }
+    }
+}
+
+/// API and workers.
+#[derive(Debug, Args)]
+pub(crate) struct Fleet {
+    /// Port of the page and the API on 127.0.0.1; 0 takes a free one. [default: 8080, or
+    /// LISTEN_ADDR]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Workers in this process, 1 to 64.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) workers: u16,
+}
+
+impl Fleet {
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.port.map(|port| ([127, 0, 0, 1], port).into())
+    }
+}
+
+/// What to audit.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The data directory of a running `atelier` or `atelier cloud`; without it the environment
+    /// says where store and bucket are.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// One JSON object on stdout instead of lines for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn command() -> clap::Command {
+    Flags::command()
+        .after_help(describe(everything::SETTINGS))
+        .mut_subcommand("cloud", |it| {
+            it.after_help(describe(&[TelemetryConfig::SETTINGS]))
+        })
+        .mut_subcommand("audit", |it| {
+            it.after_help(describe(audit::Config::SETTINGS))
+        })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be a number from 0 to 3600".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
