@@ -3,13 +3,14 @@
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What an audit said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
     /// Its exit code; absent where a signal ended it.
     pub exit_code: Option<i32>,
-    /// Entries in the lists of its JSON, where it printed such (`atelier audit --json`).
+    /// What its JSON counts, where it printed such (`atelier audit --json`).
     pub findings: Option<u64>,
 }
 
@@ -40,10 +41,15 @@ impl Audit {
     }
 }
 
+/// The sum over all kinds: `"orphans": {"count": 2, …}`, or a list of them.
 fn findings(stdout: &[u8]) -> Option<u64> {
-    let report: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(stdout).ok()?;
-    let lists = report.values().filter_map(|value| value.as_array());
-    Some(lists.map(|list| list.len() as u64).sum())
+    let report: serde_json::Map<String, Value> = serde_json::from_slice(stdout).ok()?;
+    let of_kind = |kind: &Value| match kind {
+        Value::Array(list) => list.len() as u64,
+        Value::Object(kind) => kind.get("count").and_then(Value::as_u64).unwrap_or(0),
+        _ => 0,
+    };
+    Some(report.values().map(of_kind).sum())
 }
 
 #[cfg(test)]
@@ -56,9 +62,11 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((clean.is_clean(), clean.findings), (true, Some(0)));
-        let found = Audit::run(r#"echo '{"orphans":["a","b"],"stuck":["c"]}'; exit 1"#)
-            .await
-            .unwrap();
+        let found = Audit::run(
+            r#"echo '{"ok":false,"objects":9,"orphans":["a","b"],"stuck":{"count":1}}'; exit 1"#,
+        )
+        .await
+        .unwrap();
         assert_eq!((found.is_clean(), found.findings), (false, Some(3)));
     }
 }

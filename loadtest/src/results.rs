@@ -178,6 +178,12 @@ pub fn histograms(measured: &State) -> BTreeMap<String, Vec<Bin>> {
 }
 
 impl Results {
+    /// The timings in the order of a picture's way.
+    pub fn timed(&self) -> impl Iterator<Item = (&'static str, &Percentiles)> {
+        let names = Timing::ALL.into_iter().map(Timing::name);
+        names.filter_map(|name| Some((name, self.operations.get(name)?)))
+    }
+
     /// Reads an earlier run.
     ///
     /// # Errors

@@ -172,7 +172,9 @@ impl Run {
             name,
             target: target.clone(),
             earlier,
-            started_at: OffsetDateTime::now_utc().format(&Rfc3339)?,
+            started_at: OffsetDateTime::now_utc()
+                .truncate_to_second()
+                .format(&Rfc3339)?,
             shown: Shown::start(name, length, &world),
             world,
         })

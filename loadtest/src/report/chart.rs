@@ -16,7 +16,10 @@ const PALETTE: [RGBColor; 7] = [
 ];
 /// Axes and letters, readable on white and on black.
 const INK: RGBColor = RGBColor(0x80, 0x80, 0x80);
-const SIZE: (u32, u32) = (720, 250);
+const SIZE: (u32, u32) = (580, 230);
+
+/// Lines with more points are drawn thin.
+const DENSE: usize = 400;
 
 /// One line of a chart.
 #[derive(Clone, Debug)]
@@ -52,6 +55,34 @@ pub struct Axes<'a> {
     pub y: &'a str,
     /// A value that x goes on to at least.
     pub x_to: f64,
+    /// How y is drawn.
+    pub scale: Scale,
+}
+
+/// How values are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// As they are.
+    Linear,
+    /// By their order of magnitude; 0 stays 0.
+    Logarithmic,
+}
+
+impl Scale {
+    fn place(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => value,
+            Self::Logarithmic => (1.0 + value).log10(),
+        }
+    }
+
+    fn label(self, place: f64) -> String {
+        match self {
+            Self::Linear => tick(place),
+            Self::Logarithmic if place == 0.0 => "0".to_owned(),
+            Self::Logarithmic => tick(10f64.powf(place)),
+        }
+    }
 }
 
 /// Lines over x, from zero.
@@ -115,7 +146,7 @@ pub fn panels(panels: &[Panel<'_>]) -> anyhow::Result<String> {
                     &("sans-serif", 12).into_font().color(&INK),
                     (x + 15, 30),
                 )?;
-                x += 40 + 7 * line.name.len() as i32;
+                x += 26 + 6 * line.name.len() as i32;
             }
             draw_lines(&body, panel.axes, &panel.series)?;
         }
@@ -131,7 +162,8 @@ fn draw_lines(area: &Area<'_>, axes: Axes<'_>, series: &[Series]) -> anyhow::Res
     let x_to = points()
         .fold(axes.x_to, |most, (x, _)| most.max(*x))
         .max(f64::EPSILON);
-    let y_to = points().fold(0.0, |most: f64, (_, y)| most.max(*y)) * 1.08;
+    let place = |y: f64| axes.scale.place(y);
+    let y_to = points().fold(0.0, |most: f64, (_, y)| most.max(place(*y))) * 1.08;
     let y_to = if y_to > 0.0 { y_to } else { 1.0 };
     let mut chart = ChartBuilder::on(area)
         .margin(8)
@@ -152,14 +184,13 @@ fn draw_lines(area: &Area<'_>, axes: Axes<'_>, series: &[Series]) -> anyhow::Res
         .x_labels(8)
         .y_labels(5)
         .x_label_formatter(&|x| tick(*x))
-        .y_label_formatter(&|y| tick(*y))
+        .y_label_formatter(&|y| axes.scale.label(*y))
         .draw()?;
     for (index, line) in series.iter().enumerate() {
         let color = PALETTE[index % PALETTE.len()];
-        chart.draw_series(LineSeries::new(
-            line.points.iter().copied(),
-            color.stroke_width(2),
-        ))?;
+        let width = if line.points.len() > DENSE { 1 } else { 2 };
+        let points = line.points.iter().map(|(x, y)| (*x, place(*y)));
+        chart.draw_series(LineSeries::new(points, color.stroke_width(width)))?;
     }
     Ok(())
 }
@@ -233,6 +264,7 @@ mod tests {
             x: "s",
             y: "jobs",
             x_to: 10.0,
+            scale: Scale::Linear,
         };
         assert!(
             lines(axes, &[Series::new("empty", [])])

@@ -1,7 +1,7 @@
 //! The report of a run.
 
 use crate::fleet::FleetHistory;
-use crate::report::chart::{self, Axes, Series};
+use crate::report::chart::{self, Axes, Scale, Series};
 use crate::report::page::Page;
 use crate::report::text::{bytes, figure, seconds};
 use crate::results::Results;
@@ -188,6 +188,7 @@ fn draw(
         x: "seconds from the start",
         y: unit,
         x_to: to,
+        scale: Scale::Linear,
     };
     let svg = chart::lines(axes, series)?;
     page.chart(caption, &svg, series);
@@ -200,19 +201,17 @@ fn percentiles(page: &mut Page, results: &Results, earlier: Option<&Results>) {
         head.extend(["earlier p50", "earlier p95", "p95 changed"]);
     }
     let rows: Vec<_> = results
-        .operations
-        .iter()
+        .timed()
         .map(|(name, found)| {
             let mut row = vec![name.replace('_', " "), found.count.to_string()];
             row.extend([found.p50, found.p95, found.p99, found.max].map(seconds));
             if let Some(earlier) = earlier {
                 match earlier.operations.get(name) {
                     Some(before) => {
-                        let changed = (found.p95 / before.p95 - 1.0) * 100.0;
                         row.extend([
                             seconds(before.p50),
                             seconds(before.p95),
-                            format!("{changed:+.0}%"),
+                            changed(found.p95, before.p95),
                         ]);
                     }
                     None => row.extend(["–", "–", "–"].map(str::to_owned)),
@@ -222,6 +221,13 @@ fn percentiles(page: &mut Page, results: &Results, earlier: Option<&Results>) {
         })
         .collect();
     page.section("Percentiles").table(&head, &rows);
+}
+
+fn changed(now: f64, before: f64) -> String {
+    match now / before {
+        times if times >= 3.0 => format!("{times:.1} times"),
+        times => format!("{:+.0}%", (times - 1.0) * 100.0),
+    }
 }
 
 fn histograms(page: &mut Page, results: &Results) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ pub fn operations(results: &Results) -> String {
         "\n{:<18}{:>8}{:>11}{:>11}{:>11}\n",
         "", "count", "p50", "p95", "p99"
     );
-    for (name, found) in &results.operations {
+    for (name, found) in results.timed() {
         let [p50, p95, p99] = [found.p50, found.p95, found.p99].map(seconds);
         let _ = writeln!(
             text,

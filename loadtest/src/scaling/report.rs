@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::report::chart::{self, Axes, Series};
+use crate::report::chart::{self, Axes, Panel, Scale, Series};
 use crate::report::page::Page;
 use crate::report::text::seconds;
 use crate::report::{text, write_file, write_json};
 
 use super::arrivals::Curve;
-use super::outcome::Outcome;
+use super::outcome::{Moment, Outcome};
 use super::{Replay, ScalingArgs};
 
 /// Prints and writes what was asked for.
@@ -102,53 +102,60 @@ fn of_day<'a>(replay: &'a Replay, day: &'a str) -> impl Iterator<Item = &'a Outc
 }
 
 /// Three panels a day: what arrives, who works, what waits; a line a policy.
-fn panels<'a>(replay: &'a Replay, days: &'a [Curve]) -> Vec<chart::Panel<'a>> {
-    let mut panels = Vec::new();
-    for day in days {
-        let of = |value: fn(&super::outcome::Moment) -> f64| -> Vec<Series> {
-            of_day(replay, &day.name)
-                .map(|outcome| {
-                    Series::new(
-                        &outcome.policy,
-                        outcome
-                            .timeline
-                            .iter()
-                            .map(|moment| (moment.at / 3600.0, value(moment))),
-                    )
-                })
-                .collect()
+fn panels(replay: &Replay, days: &[Curve]) -> Vec<Panel<'static>> {
+    days.iter().flat_map(|day| panels_of(replay, day)).collect()
+}
+
+fn panels_of(replay: &Replay, day: &Curve) -> [Panel<'static>; 3] {
+    let outcomes: Vec<_> = of_day(replay, &day.name).collect();
+    let moments = outcomes.iter().flat_map(|outcome| &outcome.timeline);
+    let x_to = moments.fold(0.0, |most: f64, moment| most.max(hours(moment.at)));
+    let by_policy = |value: fn(&Moment) -> f64| -> Vec<Series> {
+        let line = |outcome: &&Outcome| {
+            let points = outcome.timeline.iter();
+            Series::new(
+                &outcome.policy,
+                points.map(|moment| (hours(moment.at), value(moment))),
+            )
         };
-        let hours = of_day(replay, &day.name)
-            .flat_map(|outcome| &outcome.timeline)
-            .map(|moment| moment.at / 3600.0);
-        let x_to = hours.fold(0.0, f64::max);
-        let arrivals = Series::new(
-            "arrivals",
-            (0..=(x_to * 60.0) as u32)
-                .map(|m| (f64::from(m) / 60.0, day.rate(f64::from(m) * 60.0))),
-        );
-        let axes = |y| Axes {
+        outcomes.iter().map(line).collect()
+    };
+    let minutes = (0..=(x_to * 60.0) as u32).map(|minute| f64::from(minute) * 60.0);
+    let arrivals = minutes.map(|at| (hours(at), day.rate(at)));
+    let panel = |what, unit, scale, series| Panel {
+        title: format!("{}: {what}", day.name),
+        axes: Axes {
             x: "hours",
-            y,
+            y: unit,
             x_to,
-        };
-        panels.push(chart::Panel {
-            title: format!("{}: arrivals", day.name),
-            axes: axes("a minute"),
-            series: vec![arrivals],
-        });
-        panels.push(chart::Panel {
-            title: format!("{}: workers", day.name),
-            axes: axes("serving"),
-            series: of(|moment| f64::from(moment.serving)),
-        });
-        panels.push(chart::Panel {
-            title: format!("{}: jobs waiting", day.name),
-            axes: axes("jobs"),
-            series: of(|moment| moment.waiting as f64),
-        });
-    }
-    panels
+            scale,
+        },
+        series,
+    };
+    [
+        panel(
+            "arrivals",
+            "a minute",
+            Scale::Linear,
+            vec![Series::new("arrivals", arrivals)],
+        ),
+        panel(
+            "workers",
+            "serving",
+            Scale::Linear,
+            by_policy(|moment| f64::from(moment.serving)),
+        ),
+        panel(
+            "jobs waiting",
+            "jobs",
+            Scale::Logarithmic,
+            by_policy(|moment| moment.waiting as f64),
+        ),
+    ]
+}
+
+fn hours(seconds: f64) -> f64 {
+    seconds / 3600.0
 }
 
 fn page(replay: &Replay, days: &[Curve], args: &ScalingArgs) -> anyhow::Result<String> {
