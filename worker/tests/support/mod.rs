@@ -1,6 +1,8 @@
 //! A bench for workers: the embedded cloud, a store, and workers that run in this process.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod properties;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +134,10 @@ impl Bench {
             task,
             runtime,
         }
+    }
+
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        self.aws.s3()
     }
 
     pub fn assignment(&self, id: &str, prompt: &str) -> Assignment {

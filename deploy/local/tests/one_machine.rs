@@ -1,0 +1,103 @@
+//! What a stranger does first: one command, a prompt, a picture; then a kill, and another start.
+
+mod support;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::{Atelier, client, finished, post};
+use tempfile::TempDir;
+
+fn audit(data: &TempDir) -> (i32, serde_json::Value) {
+    let out = Command::new(support::binary("atelier"))
+        .args(["audit", "--json", "--data", data.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    let report = serde_json::from_slice(&out.stdout).expect("one JSON object");
+    (out.status.code().unwrap(), report)
+}
+
+#[tokio::test]
+async fn a_prompt_becomes_a_picture_that_readers_get_from_the_cdn() {
+    let data = TempDir::new().unwrap();
+    let start = Instant::now();
+    let atelier = Atelier::start(data.path(), &["--model-latency", "0"]);
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "ready after {:?}",
+        start.elapsed()
+    );
+    let client = client();
+    post(&client, &atelier.url, "a-1", "A castle by the sea").await;
+    let done = finished(&client, &atelier.url, "a-1").await;
+    assert_eq!(done["s3_upload_status"], "success", "{done}");
+    let image = format!("{}/assignments/a-1/image", atelier.url);
+    for expected in ["Miss from cloudfront", "Hit from cloudfront"] {
+        let answer = client.get(&image).send().await.unwrap();
+        assert_eq!(answer.headers()["x-cache"], expected);
+        assert_eq!(answer.headers()["content-type"], "image/webp");
+    }
+    let (code, report) = audit(&data);
+    assert_eq!((code, &report["ok"]), (0, &true.into()), "{report}");
+
+    atelier.process.terminate();
+    assert_eq!(atelier.process.wait().code(), Some(0));
+}
+
+#[tokio::test]
+async fn fifty_assignments_survive_a_kill() {
+    let data = TempDir::new().unwrap();
+    let atelier = Atelier::start(data.path(), &["--model-latency", "1"]);
+    let client = client();
+    let ids: Vec<_> = (0..50).map(|n| format!("a-{n}")).collect();
+    for id in &ids {
+        post(&client, &atelier.url, id, &format!("A boat named {id}")).await;
+    }
+    atelier.process.kill();
+    let atelier = Atelier::start(data.path(), &["--model-latency", "0"]);
+    for id in &ids {
+        let done = finished(&client, &atelier.url, id).await;
+        assert_eq!(done["s3_upload_status"], "success", "{done}");
+    }
+    let (code, report) = audit(&data);
+    assert_eq!((code, &report["ok"]), (0, &true.into()), "{report}");
+}
+
+#[test]
+fn every_binary_explains_every_option_and_names_every_fault() {
+    for name in ["atelier", "atelier-api", "atelier-worker"] {
+        let help = Command::new(support::binary(name))
+            .arg("--help")
+            .output()
+            .unwrap();
+        assert!(help.status.success());
+        let help = String::from_utf8(help.stdout).unwrap();
+        assert!(
+            help.contains("CLAIM_SECONDS") && help.contains("[default: 60]"),
+            "{help}"
+        );
+        let bad = Command::new(support::binary(name))
+            .arg("--no-such-flag")
+            .output()
+            .unwrap();
+        assert_eq!(bad.status.code(), Some(64));
+    }
+    for name in ["atelier-api", "atelier-worker"] {
+        let out = Command::new(support::binary(name))
+            .env_clear()
+            .env("CLAIM_SECONDS", "soon")
+            .output()
+            .unwrap();
+        assert_eq!(out.status.code(), Some(64));
+        let said = String::from_utf8(out.stderr).unwrap();
+        for option in [
+            "S3_BUCKET_NAME",
+            "SQS_QUEUE_URL",
+            "STORE_URL",
+            "AWS_REGION",
+            "CLAIM_SECONDS",
+        ] {
+            assert!(said.contains(option), "{option} is not in: {said}");
+        }
+    }
+}

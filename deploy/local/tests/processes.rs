@@ -1,0 +1,220 @@
+//! A cloud, several APIs and several workers, each a process of its own.
+
+mod support;
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
+use prost::Message as _;
+use support::{PATIENCE, Process, client, finished, post};
+use tempfile::TempDir;
+
+type Environment = Vec<(String, String)>;
+
+struct Fleet {
+    apis: Vec<String>,
+    processes: Vec<Process>,
+    _data: TempDir,
+}
+
+impl Fleet {
+    /// Two APIs and two workers on one embedded cloud, with `options` for all of them.
+    async fn start(options: &[(&str, &str)]) -> Self {
+        let data = TempDir::new().unwrap();
+        let cloud = Process::start(
+            "atelier",
+            &[
+                "cloud",
+                "--data",
+                data.path().to_str().unwrap(),
+                "--model-latency",
+                "0",
+            ],
+            &[],
+        );
+        let printed = cloud.read_until(|line| line.starts_with("ATELIER_CONTROL_URL="));
+        let mut environment: Environment = printed
+            .iter()
+            .map(|line| line.split_once('=').expect("NAME=value and nothing else"))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        environment.extend(
+            options
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let mut processes = vec![cloud];
+        let apis: Vec<_> = (0..2).map(|_| free_address()).collect();
+        for address in &apis {
+            let mut environment = environment.clone();
+            environment.push(("LISTEN_ADDR".to_owned(), address.clone()));
+            processes.push(Process::start("atelier-api", &[], &environment));
+            processes.push(Process::start(
+                "atelier-worker",
+                &[],
+                &environment[..environment.len() - 1],
+            ));
+        }
+        let fleet = Self {
+            apis: apis
+                .iter()
+                .map(|address| format!("http://{address}"))
+                .collect(),
+            processes,
+            _data: data,
+        };
+        for api in &fleet.apis {
+            until_ready(api).await;
+        }
+        fleet
+    }
+
+    /// Tells all but the cloud to stop, waits for them, then ends the cloud.
+    fn stop(self) {
+        let mut processes = self.processes.into_iter();
+        let cloud = processes.next().unwrap();
+        let others: Vec<_> = processes.collect();
+        others.iter().for_each(Process::terminate);
+        for process in others {
+            assert_eq!(process.wait().code(), Some(0));
+        }
+        cloud.terminate();
+        assert_eq!(cloud.wait().code(), Some(0));
+    }
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
+}
+
+async fn until_ready(api: &str) {
+    let client = client();
+    let ready = async {
+        loop {
+            let answer = client.get(format!("{api}/health/ready")).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ready)
+        .await
+        .expect("the API gets ready");
+}
+
+async fn make_pictures_on(fleet: &Fleet) {
+    let client = client();
+    let (first, second) = (&fleet.apis[0], &fleet.apis[1]);
+    for n in 0..6 {
+        let id = format!("a-{}-{n}", std::process::id());
+        // Posted to one, followed on the other.
+        post(&client, first, &id, "A village in the snow").await;
+        let done = finished(&client, second, &id).await;
+        assert_eq!(done["s3_upload_status"], "success", "{done}");
+    }
+}
+
+#[tokio::test]
+async fn several_processes_share_the_work_on_sqlite() {
+    let fleet = Fleet::start(&[]).await;
+    make_pictures_on(&fleet).await;
+    fleet.stop();
+}
+
+#[tokio::test]
+async fn several_processes_share_the_work_on_mongodb() {
+    let Ok(uri) = std::env::var("ATELIER_TEST_MONGODB_URI") else {
+        println!("NOT CHECKED: ATELIER_TEST_MONGODB_URI is not set (judges/run sets it)");
+        return;
+    };
+    let (server, options) = uri.split_once("/?").unwrap_or((&uri, ""));
+    let url = format!("{server}/processes_{}?{options}", std::process::id());
+    let fleet = Fleet::start(&[("STORE_URL", &url)]).await;
+    make_pictures_on(&fleet).await;
+    fleet.stop();
+}
+
+/// A span as a collector gets it: the service, its name and its trace.
+#[derive(Debug, PartialEq)]
+struct Span {
+    service: String,
+    name: String,
+    trace_id: Vec<u8>,
+}
+
+type Collected = Arc<Mutex<Vec<Span>>>;
+
+async fn collect(State(collected): State<Collected>, body: Bytes) {
+    let export = ExportTraceServiceRequest::decode(body).unwrap();
+    for resource in export.resource_spans {
+        let attributes = resource
+            .resource
+            .map(|it| it.attributes)
+            .unwrap_or_default();
+        let service = attributes
+            .into_iter()
+            .find(|it| it.key == "service.name")
+            .and_then(|it| it.value?.value)
+            .map(|value| match value {
+                AnyValue::StringValue(name) => name,
+                other => panic!("{other:?}"),
+            })
+            .unwrap_or_default();
+        for span in resource.scope_spans.into_iter().flat_map(|it| it.spans) {
+            collected.lock().unwrap().push(Span {
+                service: service.clone(),
+                name: span.name,
+                trace_id: span.trace_id,
+            });
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_trace_leads_from_the_post_to_the_finish_across_processes() {
+    let collected = Collected::default();
+    let router = axum::Router::new()
+        .route("/v1/traces", axum::routing::post(collect))
+        .route("/v1/metrics", axum::routing::post(async || ()))
+        .with_state(Arc::clone(&collected));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let collector = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let fleet = Fleet::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector)]).await;
+    let client = client();
+    post(&client, &fleet.apis[0], "traced", "A kite").await;
+    finished(&client, &fleet.apis[0], "traced").await;
+    // What is still in the processes is sent when they end.
+    tokio::task::spawn_blocking(move || fleet.stop())
+        .await
+        .unwrap();
+
+    let spans = collected.lock().unwrap();
+    let job = spans
+        .iter()
+        .find(|span| span.name == "job")
+        .expect("a job's span");
+    assert_eq!(job.service, "atelier-worker");
+    let post = spans
+        .iter()
+        .find(|span| span.service == "atelier-api" && span.trace_id == job.trace_id);
+    assert!(
+        post.is_some(),
+        "no span of the API is in the job's trace: {spans:#?}"
+    );
+    let stages = spans
+        .iter()
+        .filter(|span| span.name == "stage" && span.trace_id == job.trace_id);
+    assert_eq!(stages.count(), 3, "generate, optimize, upload");
+}

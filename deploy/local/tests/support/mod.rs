@@ -1,0 +1,162 @@
+//! Processes as a person starts them.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Nothing here takes so long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that is killed when the test ends.
+pub struct Process {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Process {
+    /// Starts `program` (a name of ours) and reads its standard output.
+    pub fn start(program: &str, flags: &[&str], environment: &[(String, String)]) -> Self {
+        let mut child = Command::new(binary(program))
+            .args(flags)
+            .envs(environment.iter().cloned())
+            .stdout(Stdio::piped())
+            .stderr(if std::env::var_os("LOG").is_some() {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (say, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            out.lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| say.send(line))
+        });
+        Self { child, lines }
+    }
+
+    /// Standard output up to the first line that `is_last`, which is in it.
+    pub fn read_until(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut read = Vec::new();
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(PATIENCE)
+                .expect("it says what is waited for");
+            read.push(line);
+            if is_last(read.last().unwrap()) {
+                return read;
+            }
+        }
+    }
+
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub fn wait(mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < end, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A binary of this workspace: `cargo test --workspace` builds all of them into one folder.
+pub fn binary(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_atelier")).with_file_name(name);
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo build --workspace`",
+        path.display()
+    );
+    path
+}
+
+/// All of Atelier in one process.
+pub struct Atelier {
+    pub process: Process,
+    pub url: String,
+}
+
+impl Atelier {
+    pub fn start(data: &Path, flags: &[&str]) -> Self {
+        let mut all = vec!["--port", "0", "--data", data.to_str().unwrap()];
+        all.extend(flags);
+        let process = Process::start("atelier", &all, &[]);
+        let said = process.read_until(|line| line.starts_with("Atelier is ready"));
+        let url = said.last().unwrap().split_whitespace().last().unwrap();
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            process,
+        }
+    }
+}
+
+pub fn client() -> reqwest::Client {
+    atelier_shared::process::install_tls();
+    reqwest::Client::new()
+}
+
+pub async fn post(client: &reqwest::Client, url: &str, id: &str, prompt: &str) -> Value {
+    let body = json!({"assignment_id": id, "prompt": prompt, "teacher_id": "t", "fresh": true});
+    let answer = client
+        .post(format!("{url}/assignments"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 202);
+    answer.json().await.unwrap()
+}
+
+/// The assignment when it is final.
+pub async fn finished(client: &reqwest::Client, url: &str, id: &str) -> Value {
+    let end = Instant::now() + PATIENCE * 3;
+    loop {
+        let answer = client
+            .get(format!("{url}/assignments/{id}?wait=20"))
+            .send()
+            .await
+            .unwrap();
+        let document: Value = answer.json().await.unwrap();
+        if document["s3_upload_status"] != "pending" {
+            return document;
+        }
+        assert!(Instant::now() < end, "never final: {document}");
+    }
+}
