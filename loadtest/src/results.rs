@@ -37,6 +37,9 @@ pub struct Results {
     pub rate: Option<f64>,
     /// What it was judged by.
     pub criteria: Vec<Criterion>,
+    /// What changed since an earlier run, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub compared: Option<Compared>,
     /// Percentiles by timing.
     pub operations: BTreeMap<String, Percentiles>,
     /// Errors by kind.
@@ -66,6 +69,59 @@ pub struct Results {
     /// Seconds of a slot's work on one picture, its 0th to 100th percentile: what `scaling`
     /// replays. Empty where the documents do not tell.
     pub service_seconds: Vec<f64>,
+}
+
+/// This run beside an earlier one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// When the earlier one began (RFC 3339).
+    pub earlier_started_at: String,
+    /// The 95th percentiles by timing, of those that both measured.
+    pub p95: BTreeMap<String, BeforeAndNow>,
+    /// The criteria's figures by name, of those that both could show.
+    pub criteria: BTreeMap<String, BeforeAndNow>,
+}
+
+/// A figure of two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BeforeAndNow {
+    /// The earlier run's.
+    pub before: f64,
+    /// This run's.
+    pub now: f64,
+}
+
+impl Compared {
+    /// Holds a run's percentiles and criteria against an earlier run.
+    pub fn with(
+        earlier: &Results,
+        operations: &BTreeMap<String, Percentiles>,
+        criteria: &[Criterion],
+    ) -> Self {
+        let p95 = operations.iter().filter_map(|(name, now)| {
+            let before = earlier.operations.get(name)?.p95;
+            Some((
+                name.clone(),
+                BeforeAndNow {
+                    before,
+                    now: now.p95,
+                },
+            ))
+        });
+        let figures = criteria.iter().filter_map(|criterion| {
+            let before = earlier
+                .criteria
+                .iter()
+                .find(|before| before.name == criterion.name)?;
+            let (before, now) = before.figure.zip(criterion.figure)?;
+            Some((criterion.name.clone(), BeforeAndNow { before, now }))
+        });
+        Self {
+            earlier_started_at: earlier.started_at.clone(),
+            p95: p95.collect(),
+            criteria: figures.collect(),
+        }
+    }
 }
 
 /// How much was done.

@@ -18,7 +18,7 @@ use crate::fleet::{FleetHistory, Watch};
 use crate::measure::{Recorder, Timing};
 use crate::prompts::Prompts;
 use crate::report;
-use crate::results::{self, Assignments, Cdn, Results, Storage, Throughput};
+use crate::results::{self, Assignments, Cdn, Compared, Results, Storage, Throughput};
 use crate::scenario::Scenario;
 use crate::users::{self, Habits, Mix, World};
 use crate::{open, progress, settle};
@@ -210,6 +210,8 @@ impl Run {
             doubled: &doubled,
             audit: audit.as_ref(),
         });
+        let operations = results::operations(&measured);
+        let earlier = self.earlier.as_ref();
         let results = Results {
             scenario: self.name.to_owned(),
             url: self.target.url.to_string(),
@@ -220,8 +222,9 @@ impl Run {
             users: load.users,
             mix: load.mix,
             rate: load.rate,
+            compared: earlier.map(|earlier| Compared::with(earlier, &operations, &criteria)),
+            operations,
             criteria,
-            operations: results::operations(&measured),
             error_ratio: measured.error_ratio(),
             throughput: throughput(requests, totals.pictures, load.seconds, settle_seconds),
             cdn: Cdn::of(&measured),
@@ -236,7 +239,7 @@ impl Run {
             service_seconds: service_seconds(&world.ledger.documents()),
             errors: measured.errors,
         };
-        report::write(&results, self.earlier.as_ref(), &self.target)?;
+        report::write(&results, earlier, &self.target)?;
         Ok(criteria::all_hold(&results.criteria))
     }
 }

@@ -273,7 +273,7 @@ async fn a_run_is_compared_with_an_earlier_one() {
     ];
     let first = loadtest(&[&baseline[..], &["--json", earlier]].concat()).await;
     assert_eq!(first.status.code(), Some(0));
-    let (code, _, report) = judge(
+    let (code, results, report) = judge(
         &url,
         &[
             "baseline",
@@ -287,6 +287,7 @@ async fn a_run_is_compared_with_an_earlier_one() {
     )
     .await;
     assert_eq!(code, Some(0));
+    assert!(results["compared"]["p95"]["post"]["before"].as_f64() > Some(0.0));
     assert!(report.contains("earlier p95"));
 }
 

@@ -1,13 +1,16 @@
 //! The fleet's scaling replayed: a day of arrivals through the policies, before it costs money.
 
 mod arrivals;
+mod conditions;
 mod fleet;
 mod numbers;
 mod outcome;
 mod policy;
 mod queueing;
+mod quota;
 mod report;
 mod simulation;
+mod timetable;
 
 use std::path::PathBuf;
 
@@ -19,11 +22,11 @@ use crate::criteria::{Comparison, Criterion, all_hold};
 use crate::results::Results;
 
 use self::arrivals::Curve;
+use self::conditions::{Conditions, Service};
 use self::fleet::Market;
 use self::numbers::Numbers;
 use self::outcome::Outcome;
 use self::policy::{Keda, Metric, Policy};
-use self::simulation::{Conditions, Service};
 
 /// What is replayed.
 #[derive(Clone, Debug, Args)]

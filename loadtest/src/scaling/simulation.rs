@@ -1,90 +1,20 @@
 //! A day replayed, event by event.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use fastrand::Rng;
 
 use super::arrivals::{Curve, exponential};
-use super::fleet::{Fleet, Life, Market};
+use super::conditions::Conditions;
+use super::fleet::{Fleet, Life};
 use super::numbers::Numbers;
 use super::outcome::{Episodes, Moment, Outcome, Wait, worst_success};
 use super::policy::{Capacity, Policy, Reading};
+use super::quota::Quota;
+use super::timetable::Timetable;
 
 /// A job's number.
 pub type JobId = usize;
-
-/// How long a slot works on one picture.
-#[derive(Clone, Debug)]
-pub enum Service {
-    /// Always so many seconds.
-    Constant(f64),
-    /// Exponentially distributed with this mean.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the formulas that check the replay need it")
-    )]
-    Exponential(f64),
-    /// As measured: seconds at even percentiles.
-    Measured(Vec<f64>),
-}
-
-impl Service {
-    fn draw(&self, rng: &mut Rng) -> f64 {
-        match self {
-            Self::Constant(seconds) => *seconds,
-            Self::Exponential(mean) => exponential(*mean, rng),
-            Self::Measured(quantiles) => {
-                let place = rng.f64() * (quantiles.len() - 1) as f64;
-                let below = quantiles[place as usize];
-                let above = quantiles[(place as usize + 1).min(quantiles.len() - 1)];
-                below + (above - below) * place.fract()
-            }
-        }
-    }
-
-    fn mean(&self) -> f64 {
-        match self {
-            Self::Constant(seconds) | Self::Exponential(seconds) => *seconds,
-            Self::Measured(quantiles) => quantiles.iter().sum::<f64>() / quantiles.len() as f64,
-        }
-    }
-}
-
-/// The world that the fleet lives in.
-#[derive(Clone, Debug)]
-pub struct Conditions {
-    /// Seconds of arrivals.
-    pub seconds: f64,
-    /// How long a picture takes.
-    pub service: Service,
-    /// Seconds until CloudWatch shows a datapoint.
-    pub metric_delay: f64,
-    /// CPU-seconds a picture takes.
-    pub cpu_seconds: f64,
-    /// Cores of a worker.
-    pub cores: f64,
-    /// How instances are bought.
-    pub market: Market,
-    /// How often a spot instance is lost, an hour.
-    pub spot_losses_per_hour: f64,
-    /// Share of these that come without a notice in which to drain.
-    pub abrupt_share: f64,
-    /// Share of tries that fail and are tried again.
-    pub try_failures: f64,
-    /// Tries that a job has (`MAX_ATTEMPTS`).
-    pub max_attempts: u32,
-    /// Seconds that a worker drains (`GRACE_SECONDS`).
-    pub grace_seconds: f64,
-    /// Seconds after which a dead worker's job is free again (`CLAIM_SECONDS`).
-    pub claim_seconds: f64,
-    /// Seconds after which a job fails that never got its turn (`GIVE_UP_SECONDS`).
-    pub give_up_seconds: f64,
-    /// Whether the model's quota limits.
-    pub quota: bool,
-    /// Seed of chance.
-    pub seed: u64,
-}
 
 /// Replays arrivals through a policy.
 pub fn replay(
@@ -121,33 +51,6 @@ enum Event {
     Minute,
 }
 
-struct Timed {
-    at: f64,
-    order: u64,
-    event: Event,
-}
-
-impl PartialEq for Timed {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl Eq for Timed {}
-impl PartialOrd for Timed {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Timed {
-    /// The earliest is the greatest, since the heap gives that first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .at
-            .total_cmp(&self.at)
-            .then(other.order.cmp(&self.order))
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Job {
     arrived: f64,
@@ -167,8 +70,7 @@ struct Simulation<'a> {
     arrivals: &'a Curve,
     policy: Policy,
     rng: Rng,
-    events: BinaryHeap<Timed>,
-    order: u64,
+    events: Timetable<Event>,
     now: f64,
     jobs: Vec<Job>,
     queue: VecDeque<JobId>,
@@ -201,8 +103,7 @@ impl<'a> Simulation<'a> {
             arrivals,
             policy,
             rng: Rng::with_seed(conditions.seed),
-            events: BinaryHeap::new(),
-            order: 0,
+            events: Timetable::default(),
             now: 0.0,
             jobs: Vec::new(),
             queue: VecDeque::new(),
@@ -246,7 +147,7 @@ impl<'a> Simulation<'a> {
 
     fn run(mut self, name: &str) -> Outcome {
         while self.arriving || self.unfinished > 0 {
-            let Some(Timed { at, event, .. }) = self.events.pop() else {
+            let Some((at, event)) = self.events.next() else {
                 break;
             };
             let percent = 100.0 * self.conditions.cpu_seconds
@@ -460,18 +361,14 @@ impl<'a> Simulation<'a> {
         self.numbers.max_workers()
     }
 
+    /// More than the target for each worker, or anything at all where there is no worker.
     fn backlog_is_high(&self) -> bool {
-        self.queue.len() as f64
-            > self.numbers.worker.backlog_per_worker * f64::from(self.fleet.serving().max(1))
+        let target = self.numbers.worker.backlog_per_worker * f64::from(self.fleet.serving());
+        self.queue.len() as f64 > target
     }
 
     fn plan(&mut self, seconds: f64, event: Event) {
-        self.order += 1;
-        self.events.push(Timed {
-            at: self.now + seconds,
-            order: self.order,
-            event,
-        });
+        self.events.plan(self.now + seconds, event);
     }
 
     fn plan_arrival(&mut self) {
@@ -518,46 +415,6 @@ impl<'a> Simulation<'a> {
                 .max(self.timeline.first().map_or(0, |moment| moment.serving)),
             timeline: self.timeline,
         }
-    }
-}
-
-/// The model's quota: a bucket that holds what ten seconds bring.
-struct Quota {
-    per_second: f64,
-    tokens: f64,
-    filled: f64,
-    waiting_until: f64,
-}
-
-impl Quota {
-    fn new(per_second: f64) -> Self {
-        Self {
-            per_second,
-            tokens: (per_second * 10.0).max(1.0),
-            filled: 0.0,
-            waiting_until: 0.0,
-        }
-    }
-
-    /// Takes one, or says after how many seconds to come again (if nobody was told yet).
-    fn take(&mut self, now: f64) -> Result<(), Option<f64>> {
-        if self.per_second.is_infinite() {
-            return Ok(());
-        }
-        let most = (self.per_second * 10.0).max(1.0);
-        self.tokens = (self.tokens + (now - self.filled) * self.per_second).min(most);
-        self.filled = now;
-        if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
-            return Ok(());
-        }
-        if self.waiting_until > now {
-            return Err(None);
-        }
-        // A little more than enough, so that rounding does not send us back at once.
-        let seconds = (1.0 - self.tokens) / self.per_second + 1e-6;
-        self.waiting_until = now + seconds;
-        Err(Some(seconds))
     }
 }
 

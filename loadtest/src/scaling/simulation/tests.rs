@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scaling::built_on_aws;
+use crate::scaling::conditions::Service;
+use crate::scaling::fleet::Market;
 use crate::scaling::numbers::tests::shipped;
 use crate::scaling::policy::{Keda, Metric};
 use crate::scaling::queueing::{mdc_wait, mmc_wait};
@@ -142,6 +144,25 @@ fn the_same_seed_gives_the_same_day() {
         )
     };
     assert_eq!(format!("{:?}", run()), format!("{:?}", run()));
+}
+
+#[test]
+fn with_no_worker_at_all_a_few_jobs_are_never_answered_by_target_tracking() {
+    let mut numbers = shipped();
+    numbers.worker.min = 0;
+    let mut conditions = calm(Service::Constant(10.0), 3600.0);
+    let few = Curve::new("few", vec![(0.0, 2.0), (600.0, 2.0), (600.0, 0.0)]).expect("by time");
+    conditions.give_up_seconds = 3000.0;
+    let aws = replay("aws", built_on_aws(&numbers), &few, &numbers, &conditions);
+    assert_eq!((aws.most_workers, aws.time_to_scale.never), (0, 1));
+    let keda = replay(
+        "KEDA",
+        Policy::Keda(Keda::new(&numbers)),
+        &few,
+        &numbers,
+        &conditions,
+    );
+    assert_eq!((keda.success_ratio, keda.time_to_scale.never), (1.0, 0));
 }
 
 /// Any load: up to eight points over an hour, up to 300 jobs a minute.
