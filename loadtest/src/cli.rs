@@ -72,9 +72,10 @@ pub struct TargetArgs {
     /// Seconds after which an HTTP call counts as failed; longer than the API's longest wait.
     #[arg(long, default_value = "40", value_parser = seconds)]
     pub timeout: Duration,
-    /// Jobs waiting for one worker above which the fleet ought to grow, as in terraform/scaling.json.
-    #[arg(long, default_value_t = 48.0, value_name = "JOBS")]
-    pub backlog_per_worker: f64,
+    /// Jobs waiting for one worker above which the fleet ought to grow, instead of what
+    /// terraform/scaling.json says.
+    #[arg(long, value_name = "JOBS")]
+    pub backlog_per_worker: Option<f64>,
     /// The fleet behind this address scales by itself: if it was needed and none came, that fails.
     #[arg(long)]
     pub fleet_scales: bool,

@@ -19,6 +19,7 @@ use crate::measure::{Recorder, Timing};
 use crate::prompts::Prompts;
 use crate::report;
 use crate::results::{self, Assignments, Cdn, Compared, Results, Storage, Throughput};
+use crate::scaling::Numbers;
 use crate::scenario::Scenario;
 use crate::users::{self, Habits, Mix, World};
 use crate::{open, progress, settle};
@@ -115,6 +116,7 @@ struct Run {
     name: &'static str,
     target: TargetArgs,
     earlier: Option<Results>,
+    backlog_per_worker: f64,
     started_at: String,
     world: Arc<World>,
     shown: Shown,
@@ -159,6 +161,10 @@ impl Run {
         length: Duration,
     ) -> anyhow::Result<Self> {
         let earlier = target.compare.as_deref().map(Results::read).transpose()?;
+        let backlog_per_worker = match target.backlog_per_worker {
+            Some(jobs) => jobs,
+            None => Numbers::of_terraform()?.worker.backlog_per_worker,
+        };
         let client = Client::new(target.url.clone(), target.bearer.clone(), target.timeout)?;
         client
             .get(client.url("health/live"), Default::default())
@@ -172,6 +178,7 @@ impl Run {
             name,
             target: target.clone(),
             earlier,
+            backlog_per_worker,
             started_at: OffsetDateTime::now_utc()
                 .truncate_to_second()
                 .format(&Rfc3339)?,
@@ -205,7 +212,7 @@ impl Run {
             measured: &measured,
             totals: &totals,
             fleet: &fleet,
-            backlog_per_worker: self.target.backlog_per_worker,
+            backlog_per_worker: self.backlog_per_worker,
             fleet_scales: self.target.fleet_scales,
             doubled: &doubled,
             audit: audit.as_ref(),

@@ -189,10 +189,21 @@ fn draw_lines(area: &Area<'_>, axes: Axes<'_>, series: &[Series]) -> anyhow::Res
     for (index, line) in series.iter().enumerate() {
         let color = PALETTE[index % PALETTE.len()];
         let width = if line.points.len() > DENSE { 1 } else { 2 };
-        let points = line.points.iter().map(|(x, y)| (*x, place(*y)));
+        let points = bends(&line.points).map(|(x, y)| (x, place(y)));
         chart.draw_series(LineSeries::new(points, color.stroke_width(width)))?;
     }
     Ok(())
+}
+
+/// The points without those in the middle of a level stretch, which draw nothing.
+fn bends(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    let level = |index: usize| {
+        let y = |index: usize| points.get(index).map(|(_, y)| *y);
+        index > 0 && y(index - 1) == y(index) && y(index) == y(index + 1)
+    };
+    (0..points.len())
+        .filter(move |index| !level(*index))
+        .map(|index| points[index])
 }
 
 /// How many timings fell into which range; the ranges grow by a factor.
@@ -272,6 +283,13 @@ mod tests {
                 .contains("</svg>")
         );
         assert!(histogram(&[]).unwrap().contains("</svg>"));
+    }
+
+    #[test]
+    fn level_stretches_are_drawn_by_their_ends() {
+        let points = [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (3.0, 5.0)];
+        let drawn: Vec<_> = bends(&points).collect();
+        assert_eq!(drawn, [(0.0, 1.0), (2.0, 1.0), (3.0, 5.0)]);
     }
 
     #[test]

@@ -24,20 +24,16 @@ use crate::results::Results;
 use self::arrivals::Curve;
 use self::conditions::{Conditions, Service};
 use self::fleet::Market;
-use self::numbers::Numbers;
+pub use self::numbers::Numbers;
 use self::outcome::Outcome;
 use self::policy::{Keda, Metric, Policy};
 
 /// What is replayed.
 #[derive(Clone, Debug, Args)]
 pub struct ScalingArgs {
-    /// The numbers that Terraform reads.
-    #[arg(
-        long,
-        default_value = "terraform/scaling.json",
-        value_name = "FILE.json"
-    )]
-    scaling: PathBuf,
+    /// The numbers, instead of those that Terraform reads (terraform/scaling.json).
+    #[arg(long, value_name = "FILE.json")]
+    scaling: Option<PathBuf>,
     /// Days to replay; by default all three.
     #[arg(long, value_enum, value_delimiter = ',')]
     arrivals: Vec<Arrivals>,
@@ -271,7 +267,10 @@ impl ScalingArgs {
     }
 
     fn numbers(&self) -> Result<Numbers, BadUsage> {
-        let mut numbers = Numbers::read(&self.scaling)?;
+        let mut numbers = match &self.scaling {
+            Some(path) => Numbers::read(path)?,
+            None => Numbers::of_terraform()?,
+        };
         if let Some(quota) = self.quota {
             numbers.worker.model_quota_per_minute = quota;
         }

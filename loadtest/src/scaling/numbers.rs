@@ -44,7 +44,23 @@ pub struct WorkerNumbers {
     pub model_quota_per_minute: f64,
 }
 
+/// Where the file lies in the repository.
+const PATH: &str = "terraform/scaling.json";
+/// The file as it was when this was built.
+const BUILT_WITH: &str = include_str!("../../../terraform/scaling.json");
+
 impl Numbers {
+    /// Terraform's file where this runs in the repository, else as it was at the build.
+    ///
+    /// # Errors
+    /// As [`Numbers::read`].
+    pub fn of_terraform() -> Result<Self, BadUsage> {
+        match Path::new(PATH) {
+            file if file.exists() => Self::read(file),
+            _ => Self::parse(BUILT_WITH).map_err(|error| BadUsage(format!("{PATH}: {error}"))),
+        }
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -53,13 +69,18 @@ impl Numbers {
         let named =
             |error: &dyn std::fmt::Display| BadUsage(format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
-        let numbers: Self = serde_json::from_str(&text).map_err(|error| named(&error))?;
-        numbers.check().map_err(|error| named(&error))?;
+        Self::parse(&text).map_err(|error| named(&error))
+    }
+
+    fn parse(text: &str) -> Result<Self, BadUsage> {
+        let numbers: Self =
+            serde_json::from_str(text).map_err(|error| BadUsage(error.to_string()))?;
+        numbers.check()?;
         Ok(numbers)
     }
 
     /// Every number that divides or waits must be above 0.
-    pub fn check(&self) -> Result<(), BadUsage> {
+    fn check(&self) -> Result<(), BadUsage> {
         let worker = &self.worker;
         for (name, number) in [
             ("metric_period_seconds", self.metric_period_seconds),
@@ -98,11 +119,7 @@ pub mod tests {
 
     /// The numbers that Terraform ships with.
     pub fn shipped() -> Numbers {
-        Numbers::read(Path::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../terraform/scaling.json"
-        )))
-        .unwrap()
+        Numbers::parse(BUILT_WITH).unwrap()
     }
 
     #[test]

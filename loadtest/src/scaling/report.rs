@@ -160,9 +160,9 @@ fn hours(seconds: f64) -> f64 {
 
 fn page(replay: &Replay, days: &[Curve], args: &ScalingArgs) -> anyhow::Result<String> {
     let about = format!(
-        "{} hours of arrivals through the policies, with the numbers of {}: {} slots a worker, a quota of {} pictures a minute, at most {} workers.",
+        "{} hours of arrivals through the policies, with Terraform's numbers: {} slots a worker, \
+         a quota of {} pictures a minute, at most {} workers.",
         args.hours,
-        args.scaling.display(),
         replay.numbers.worker.slots,
         replay.numbers.worker.model_quota_per_minute,
         replay.max_workers,
