@@ -65,16 +65,17 @@ pub fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
     if let Ok(value) = HeaderValue::from_str(&etag) {
         answer.insert(ETAG, value);
     }
-    if is_known(headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, answer).into_response();
-    }
-    answer.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    // A browser puts the headers of a 304 in the place of those it kept, the policy too.
     if path.ends_with(".html") {
         let policy = policy(app.config.cdn.base_url.as_deref());
         if let Ok(value) = HeaderValue::from_str(&policy) {
             answer.insert(CONTENT_SECURITY_POLICY, value);
         }
     }
+    if is_known(headers, &etag) {
+        return (StatusCode::NOT_MODIFIED, answer).into_response();
+    }
+    answer.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     (answer, file.data.into_owned()).into_response()
 }
 

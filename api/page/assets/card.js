@@ -1,6 +1,6 @@
 /** One assignment as a card. */
 import { copy, h, instant, say } from "./dom.js";
-import { expect, picture } from "./picture.js";
+import { expect, learn, picture } from "./picture.js";
 
 const WORDS = { pending: "Pending", success: "Ready", failed: "Failed", no_image: "No picture" };
 
@@ -53,7 +53,7 @@ export function card(assignment, { retry, keep, erase }) {
     const before = assignment.s3_upload_status;
     assignment = next;
     if (keeping) keeping.checked = Boolean(next.permanent);
-    const state = JSON.stringify([next.s3_upload_status, next.round, next.prompt, next.failure, next.created_at]);
+    const state = JSON.stringify([next.s3_upload_status, next.round ?? 1, next.prompt ?? "", next.failure?.correlation_id]);
     if (state === shown) return expect(frame, next.expected_wait_seconds);
     shown = state;
     element.dataset.status = next.s3_upload_status;
@@ -64,7 +64,10 @@ export function card(assignment, { retry, keep, erase }) {
     meta.replaceChildren(status, ...(next.teacher_id ? [h("span", { class: "teacher", title: next.teacher_id }, next.teacher_id)] : []), instant(next.created_at));
     prompt.textContent = next.prompt || "Without a picture";
     again.replaceChildren(...(next.s3_upload_status === "failed" ? [rewording(next, retry)] : []));
-    if (before === "pending" && next.s3_upload_status === "success") say("A picture is ready.");
+    if (before === "pending" && next.s3_upload_status === "success") {
+      learn(next);
+      say("A picture is ready.");
+    }
     if (before === "pending" && next.s3_upload_status === "failed") say("A picture could not be made.");
   }
 

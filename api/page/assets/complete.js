@@ -2,7 +2,7 @@
 import { list, pictureAddress, read, Refusal } from "./api.js";
 import { Backoff } from "./connection.js";
 import { h, say } from "./dom.js";
-import { expect, picture } from "./picture.js";
+import { expect, learn, picture } from "./picture.js";
 import { readQuestions, sameAnswer } from "./questions.js";
 import { watch } from "./watch.js";
 
@@ -27,7 +27,9 @@ async function show() {
       if (next.s3_upload_status === assignment.s3_upload_status && next.round === assignment.round) return expect(place, next.expected_wait_seconds);
       assignment = next;
       place.replaceChildren(picture(next, { eager: true }));
-      if (next.s3_upload_status === "success") say("The picture is ready.");
+      if (next.s3_upload_status !== "success") return;
+      learn(next);
+      say("The picture is ready.");
     },
     gone() {
       assignment = null;

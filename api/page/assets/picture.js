@@ -64,23 +64,32 @@ export function picture(assignment, { eager = false } = {}) {
   }
 }
 
-/** Counts the expected wait down; what the service says anew replaces it. */
+/** Counts the expected wait down; it ends with the making of the picture itself. */
 function wait(assignment) {
-  const seconds = assignment.expected_wait_seconds;
   const element = h("span", { class: "wait", role: "timer" });
-  if (Number.isFinite(seconds)) {
-    element.dataset.due = Date.now() + seconds * 1000;
-    tell(element);
-  }
+  element.dataset.due = Date.now() + ((assignment.expected_wait_seconds ?? 0) + making()) * 1000;
+  tell(element);
   return element;
 }
 
-/** The service's new estimate for a picture that is still being painted. */
+/** The service's new estimate for a picture that is still waiting for its turn. */
 export function expect(frame, seconds) {
   const element = frame.querySelector(".wait");
-  if (!element || !Number.isFinite(seconds)) return;
-  element.dataset.due = Date.now() + seconds * 1000;
+  if (!element || !seconds) return;
+  element.dataset.due = Date.now() + (seconds + making()) * 1000;
   tell(element);
+}
+
+const MAKING_KEY = "atelier.making";
+/** What the models of the default list take, until one was seen at work here. */
+const TYPICAL_MAKING_SECONDS = 8;
+
+/** Seconds from a picture's turn to the picture. */
+const making = () => Number(localStorage.getItem(MAKING_KEY)) || TYPICAL_MAKING_SECONDS;
+
+/** Remembers how long a picture took that was just made. */
+export function learn({ stage_seconds: { generate, optimize = 0, upload = 0 } = {} }) {
+  if (generate) localStorage.setItem(MAKING_KEY, generate + optimize + upload);
 }
 
 function tell(element) {
