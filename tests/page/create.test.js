@@ -41,7 +41,7 @@ test("the expected wait counts down", async () => {
     await page.getByLabel("Prompt").fill("A slow river");
     await create().click();
     const wait = cardOf(page, "A slow river").getByRole("timer");
-    await wait.getByText(/\d+ s/).waitFor();
+    await wait.getByText(/about \d+ s to go/).waitFor();
     const seconds = async () => Number(/(\d+) s/.exec(await wait.textContent())?.[1] ?? 0);
     const first = await seconds();
     await until(async () => (await seconds()) < first);

@@ -94,7 +94,7 @@ export function learn({ stage_seconds: { generate, optimize = 0, upload = 0 } = 
 
 function tell(element) {
   const left = (element.dataset.due - Date.now()) / 1000;
-  element.textContent = left >= 1 ? `ready in about ${duration(left)}` : "ready any moment now";
+  element.textContent = left >= 1 ? `about ${duration(left)} to go` : "any moment now";
 }
 
 setInterval(() => document.hidden || document.querySelectorAll("[data-due]").forEach(tell), 1000);
