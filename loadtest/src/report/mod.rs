@@ -14,7 +14,7 @@ use crate::cli::TargetArgs;
 use crate::criteria::Criterion;
 use crate::results::Results;
 
-/// Prints the verdict and writes the files that were asked for.
+/// Writes the files that were asked for and prints the verdict.
 ///
 /// # Errors
 /// When a file cannot be written or a chart cannot be drawn.
@@ -23,14 +23,14 @@ pub fn write(
     earlier: Option<&Results>,
     target: &TargetArgs,
 ) -> anyhow::Result<()> {
-    print!("{}", text::operations(results));
-    print!("{}", text::criteria(&results.criteria));
     if let Some(path) = &target.json {
         write_json(path, results)?;
     }
     if let Some(path) = &target.report {
         write_file(path, &run_page::render(results, earlier)?)?;
     }
+    print!("{}", text::operations(results));
+    print!("{}", text::criteria(&results.criteria));
     Ok(())
 }
 

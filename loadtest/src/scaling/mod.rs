@@ -154,7 +154,7 @@ pub fn replay(args: &ScalingArgs) -> anyhow::Result<bool> {
 }
 
 /// What Terraform builds, under this name in every report.
-const BUILT_ON_AWS: &str = "backlog and CPU (AWS)";
+const BUILT_ON_AWS: &str = "AWS: backlog and CPU";
 /// What the Kubernetes manifests build.
 const BUILT_ON_KUBERNETES: &str = "KEDA";
 
@@ -165,10 +165,10 @@ fn policies(numbers: &Numbers) -> Vec<(&'static str, Policy)> {
         (BUILT_ON_AWS, built_on_aws(numbers)),
         (BUILT_ON_KUBERNETES, Policy::Keda(Keda::new(numbers))),
         (
-            "in flight counted too (AWS)",
+            "AWS: in flight too",
             tracking(&[Metric::JobsPerWorker, Metric::Cpu]),
         ),
-        ("CPU alone (AWS)", tracking(&[Metric::Cpu])),
+        ("AWS: CPU alone", tracking(&[Metric::Cpu])),
         ("always the most", Policy::Fixed(numbers.max_workers())),
     ]
 }
