@@ -33,6 +33,11 @@ output "repositories" {
   value       = { for service, repository in aws_ecr_repository.service : service => repository.repository_url }
 }
 
+output "release" {
+  description = "What runs where: the image tag, and the kind of fleet."
+  value       = { image_tag = var.image_tag, fleet = var.fleet }
+}
+
 output "store_url_secret_arn" {
   description = "Secret that has to hold `STORE_URL`."
   value       = local.store_url_secret_arn
