@@ -94,7 +94,7 @@ pub async fn retry(
         return Err(not_failed(app.present(&id).await?.s3_upload_status));
     };
     tracing::info!(assignment = id, round = document.round, "another round");
-    let document = app.send_for_answer(document).await;
+    app.send_for_answer(&document).await;
     let view = app.view(&document).await;
     let location = (LOCATION, format!("/assignments/{id}"));
     Ok((StatusCode::ACCEPTED, [location], Json(view)))

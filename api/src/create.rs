@@ -122,11 +122,9 @@ pub async fn create(
         Insert::Taken(present) => repeated(&app, &document, *present).await,
         Insert::Done => {
             tracing::info!(assignment = document.assignment_id, "assignment created");
-            let document = if document.s3_upload_status == Status::Pending {
-                app.send_for_answer(document).await
-            } else {
-                document
-            };
+            if document.s3_upload_status == Status::Pending {
+                app.send_for_answer(&document).await;
+            }
             let mut view = View::of(&document, &app.config.cdn);
             if document.s3_upload_status == Status::Pending {
                 view.expected_wait_seconds = app.pace.latest().wait_at_the_end();

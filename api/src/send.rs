@@ -10,11 +10,13 @@ use atelier_shared::store::StoreError;
 use atelier_shared::telemetry::trace_parent;
 use atelier_shared::timestamp::Timestamp;
 use atelier_shared::transition;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
 
-/// How long an answer waits for the send and its note; both go on behind it.
+/// How long an answer waits for the send; it goes on behind the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a job counts as not sent.
@@ -32,6 +34,37 @@ impl App {
     /// Sends the job of a pending `assignment` and notes it. Returns the document after the note;
     /// `None` if a worker was faster than the note.
     pub async fn send(&self, assignment: &Assignment) -> Result<Option<Assignment>, SendError> {
+        self.enqueue(assignment).await?;
+        Ok(self.note(assignment).await?)
+    }
+
+    /// As [`App::send`], for an answer: never fails, waits for the queue alone, and not for long.
+    /// The note follows behind the answer; without it the sweep sends once more.
+    pub async fn send_for_answer(self: &Arc<Self>, assignment: &Assignment) {
+        let (app, assignment) = (self.clone(), assignment.clone());
+        let (sent, is_sent) = oneshot::channel();
+        let work = async move {
+            let outcome = app.enqueue(&assignment).await;
+            // Nobody listens if the answer could not wait so long.
+            let _ = sent.send(());
+            let outcome = match outcome {
+                Ok(()) => app
+                    .note(&assignment)
+                    .await
+                    .map(drop)
+                    .map_err(SendError::from),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = outcome {
+                let assignment = assignment.assignment_id;
+                tracing::warn!(assignment, %error, "left to the sweep");
+            }
+        };
+        self.background.spawn(work.in_current_span());
+        let _ = timeout(PATIENCE, is_sent).await;
+    }
+
+    async fn enqueue(&self, assignment: &Assignment) -> Result<(), QueueError> {
         let job = Job {
             assignment_id: assignment.assignment_id.clone(),
             round: assignment.round,
@@ -45,34 +78,16 @@ impl App {
             .queues
             .jobs
             .send(&job, teacher, &context)
-            .await?;
+            .await
+    }
+
+    async fn note(&self, assignment: &Assignment) -> Result<Option<Assignment>, StoreError> {
         let now = Timestamp::now();
         let trusted = now + self.config.job.trust_in_queue();
         let wake_at = assignment
             .give_up_at
             .map_or(trusted, |give_up_at| trusted.min(give_up_at));
         let note = transition::note_sent(assignment.round, now, wake_at);
-        Ok(self.store().apply(&assignment.assignment_id, &note).await?)
-    }
-
-    /// As [`App::send`], for an answer: never fails, and goes on behind the answer if it takes too
-    /// long. Returns the latest that is known of the document.
-    pub async fn send_for_answer(self: &Arc<Self>, assignment: Assignment) -> Assignment {
-        let (app, sent) = (self.clone(), assignment.clone());
-        let work = async move {
-            match app.send(&sent).await {
-                Ok(noted) => noted,
-                Err(error) => {
-                    let assignment = sent.assignment_id;
-                    tracing::warn!(assignment, %error, "left to the sweep");
-                    None
-                }
-            }
-        };
-        let task = self.background.spawn(work.in_current_span());
-        match tokio::time::timeout(PATIENCE, task).await {
-            Ok(Ok(Some(noted))) => noted,
-            _ => assignment,
-        }
+        self.store().apply(&assignment.assignment_id, &note).await
     }
 }

@@ -30,10 +30,9 @@ async fn a_prompt_is_acknowledged_and_its_job_is_sent_and_noted() {
     ] {
         assert!(view.get(inside).is_none(), "{inside}");
     }
-    let document = world.document(id).await;
-    assert!(document.sent_at.is_some());
+    assert_eq!(world.sent(), 1, "sent before the answer");
+    let document = world.until(id, |it| it.sent_at.is_some()).await;
     assert_eq!(document.wake_at, document.give_up_at);
-    assert_eq!(world.sent(), 1);
 }
 
 #[tokio::test]

@@ -38,6 +38,11 @@ pub(crate) const SETTINGS: &[&[Setting]] = &[
     TelemetryConfig::SETTINGS,
 ];
 
+/// What holds here where the person set nothing else: one person needs no limit, and after a kill
+/// nobody should wait a minute for the claims of workers that died with everything else.
+const ON_ONE_MACHINE: [(&str, &str); 2] =
+    [("CREATE_LIMIT_PER_MINUTE", "0"), ("CLAIM_SECONDS", "10")];
+
 pub(crate) fn main(here: &Here, fleet: &Fleet) -> ExitCode {
     process::block_on(run(here, fleet))
 }
@@ -118,8 +123,7 @@ struct Configs {
 impl Configs {
     fn read(fleet: &Fleet, cloud: &[(String, String)]) -> Result<Self, ConfigFaults> {
         let environment = || {
-            // One person on one machine needs no limit, unless it is asked for.
-            let environment = Environment::of([("CREATE_LIMIT_PER_MINUTE", "0")])
+            let environment = Environment::of(ON_ONE_MACHINE)
                 .with_process()
                 .with(cloud.iter().cloned());
             match fleet.address() {
