@@ -53,7 +53,8 @@ async fn a_live_claim_is_never_given_up_nor_sent_again() {
 async fn what_the_queue_forgot_is_sent_again() {
     let world = World::start().await;
     let id = world.create("a fox").await;
-    let sent = world.document(&id).await.sent_at;
+    let noted = world.until(&id, |it| it.sent_at.is_some()).await;
+    let sent = noted.sent_at;
     let queue = &world.services.queues.jobs;
     let second = Duration::from_secs(1);
     for message in queue.receive(10, second, second).await.unwrap() {
