@@ -233,6 +233,10 @@ proptest! {
             prop_assert!(worst > 0.95, "{}: {}", name, worst);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn every_job_ends_once(load in any_load(), conditions in any_conditions()) {
