@@ -10,6 +10,8 @@ import { assertSound, openPage, pictureLoaded, startBrowser } from "./support/br
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PICTURES = process.env.ATELIER_PICTURES ?? path.join(tmpdir(), "atelier-pictures");
+/** For the pictures of the documentation, the fleet has worked for so long. */
+const HISTORY_SECONDS = process.env.ATELIER_PICTURES ? 240 : 0;
 const FIRST_VIEW_BYTES = 60000;
 const INTERACTIVE_MS = 100;
 
@@ -41,12 +43,27 @@ let atelier, browser, made, slow;
 before(async () => {
   [atelier, browser] = await Promise.all([startAtelier(), startBrowser()]);
   made = [];
+  await work(HISTORY_SECONDS);
   for (const content of CLASS) made.push(await atelier.make(content));
   await atelier.call("PUT", "/fleet/temper", { latency_ms: 300000, throttle: 0, failure: 0 });
   slow = await atelier.make({ prompt: "A night market in the rain, neon reflections, wide view", teacher_id: "Ms. Okafor" }, { final: false });
   await mkdir(PICTURES, { recursive: true });
 });
 after(() => Promise.all([atelier?.end(), browser?.close()]));
+
+/** Keeps the fleet busy, now more and now less, with some throttling and a declined prompt. */
+async function work(seconds) {
+  const start = Date.now();
+  for (let second = 0; second < seconds; second++) {
+    const arrivals = Math.round(4 + 4 * Math.sin(second / 20));
+    for (let n = 0; n < arrivals; n++) await atelier.make({ prompt: `Sheet ${second}-${n}` }, { final: false });
+    if (second % 60 === 30) await atelier.fault({ service: "bedrock", kind: "throttle", share: 0.3, for_seconds: 12 });
+    if (second % 25 === 0) await atelier.make({ prompt: `Violence ${second}` }, { final: false });
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, start + (second + 1) * 1000 - Date.now())));
+  }
+  await until(async () => (await atelier.all("&status=pending")).length === 0, 300000);
+  for (const { assignment_id } of await atelier.all()) await atelier.call("DELETE", `/assignments/${assignment_id}`);
+}
 
 const VIEWS = {
   async create(page) {

@@ -56,7 +56,7 @@ export function chart({ title, lines, say = (value) => value.toLocaleString(), l
             values: (_, ticks) => ticks.map((value) => (value == null ? "" : say(value))),
           },
         ],
-        series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { show: false }, spanGaps: log }))],
+        series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { size: 4 }, spanGaps: log }))],
         hooks: { setCursor: [({ cursor }) => tell(cursor.idx)] },
       },
       data,

@@ -10,7 +10,7 @@ const EVERY_MS = 5000;
 const HIDDEN_MS = 60000;
 
 const byId = (id) => document.getElementById(id);
-const dollars = (value) => value.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 });
+const dollars = (value) => value.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: value < 100 ? 2 : 0, maximumFractionDigits: value < 1 ? 4 : value < 100 ? 2 : 0 });
 const whole = (value) => Math.round(value).toLocaleString();
 const seconds = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : value < 90 ? `${Number(value.toPrecision(2))} s` : duration(value));
 const add = (things, count) => things.reduce((total, each) => total + count(each), 0);
@@ -25,7 +25,6 @@ const FIGURES = {
   Failed: ({ totals }) => whole(sum(totals.failed)),
   Throttles: ({ samples }) => whole(add(samples, (each) => each.throttles)),
   Workers: ({ workers }) => (workers.some(({ paused }) => paused) ? `${workers.length}, ${workers.filter(({ paused }) => paused).length} paused` : whole(workers.length)),
-  "Slots in use": ({ workers }) => `${add(workers, (each) => each.slots_in_use)} of ${add(workers, (each) => each.slots)}`,
   "Dead letters": ({ queue }) => whole(queue.dead_letters),
   "Cost so far": ({ totals }) => dollars(totals.cost_usd),
 };
