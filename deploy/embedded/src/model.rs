@@ -3,8 +3,8 @@
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>
 //!
 //! Some prompts are hooks for tests and demonstrations: `[bomb]` is answered with a small PNG that
-//! claims 60,000 x 60,000 pixels, `[big]` with 2048 x 2048 pixels, and the words "violence",
-//! "gore" and "gory" are declined as a content filter would.
+//! claims 60,000 x 60,000 pixels, `[big]` with 2048 x 2048 pixels, `[small]` with 128 x 128, and the
+//! words "violence", "gore" and "gory" are declined as a content filter would.
 
 mod amazon;
 mod error;
@@ -264,6 +264,8 @@ fn picture(order: &Order, nth: u64) -> Vec<u8> {
     }
     let (width, height) = if order.prompt.contains("[big]") {
         (2048, 2048)
+    } else if order.prompt.contains("[small]") {
+        (128, 128)
     } else {
         (order.width, order.height)
     };
