@@ -132,8 +132,10 @@ pub async fn patch(
         ));
     }
     let permanent = fields.finish(permanent)?.unwrap_or_default();
-    let mut document = set_permanent(&app, &id, permanent).await?;
-    if document.tag_due {
+    let (was_due, mut document) = set_permanent(&app, &id, permanent).await?;
+    // Where the tag was due before, somebody else may be setting the old one at this moment: the
+    // sweep sets it when that is over.
+    if document.tag_due && !was_due {
         match tokio::time::timeout(PATIENCE, app.tag(&document)).await {
             Ok(Ok(Some(tagged))) => document = tagged,
             Ok(Ok(None)) => {}
@@ -144,14 +146,19 @@ pub async fn patch(
     Ok(Json(app.view(&document).await))
 }
 
-/// Its status may change between the read and the write.
-async fn set_permanent(app: &App, id: &str, permanent: bool) -> Result<Assignment, Problem> {
+/// Its status may change between the read and the write. Returns whether its tag was due before,
+/// and the document after it.
+async fn set_permanent(
+    app: &App,
+    id: &str,
+    permanent: bool,
+) -> Result<(bool, Assignment), Problem> {
     for _ in 0..TRIES {
         let document = app.present(id).await?;
         let now = Timestamp::now();
         let change = transition::set_permanent(&document, permanent, now, now + MEND_AFTER);
         if let Some(changed) = app.store().apply(id, &change).await? {
-            return Ok(changed);
+            return Ok((document.tag_due, changed));
         }
     }
     Err(busy())

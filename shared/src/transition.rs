@@ -290,6 +290,26 @@ pub fn count_cost(token: &Token, cost_usd: f64) -> Transition {
 
 /// `pending` -> `success`.
 pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition {
+    succeeded(finished, now)
+        .unset(&["wake_at"])
+        .when(Guard::held(token))
+}
+
+/// `pending` -> `success` with a picture whose tag may not say what `permanent` says; the sweep
+/// mends it at `wake_at`.
+pub fn succeed_tag_due(
+    token: &Token,
+    finished: &Finished,
+    now: Timestamp,
+    wake_at: Timestamp,
+) -> Transition {
+    succeeded(finished, now)
+        .set("tag_due", true)
+        .set("wake_at", wake_at)
+        .when(Guard::held(token))
+}
+
+fn succeeded(finished: &Finished, now: Timestamp) -> Edits {
     Edits::new()
         .set("s3_upload_status", Status::Success)
         .set("s3_image_key", &finished.key)
@@ -302,8 +322,7 @@ pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition
         .set("updated_at", now)
         .add("s3_upload_attempts", finished.uploads.into())
         .add_float("cost_usd", finished.cost_usd)
-        .unset(&["claim", "wake_at", "give_up_at", "failure"])
-        .when(Guard::held(token))
+        .unset(&["claim", "give_up_at", "failure"])
 }
 
 fn failed(note: &FailureNote, now: Timestamp) -> Edits {
@@ -379,14 +398,6 @@ pub fn set_permanent(
     }
 }
 
-/// Notes that the tag does not say what `permanent` says.
-pub fn tag_late(wake_at: Timestamp) -> Transition {
-    Edits::new()
-        .set("tag_due", true)
-        .set("wake_at", wake_at)
-        .when(Guard::status(&[Status::Success]))
-}
-
 /// Notes that the object's tag says `permanent`; refused if that has changed meanwhile.
 pub fn tagged(permanent: bool) -> Transition {
     Edits::new()
@@ -457,6 +468,13 @@ pub fn take_due(document: &Assignment, now: Timestamp, hold: Duration) -> Option
 }
 
 impl Transition {
+    /// Only where `permanent` is this, too.
+    #[must_use]
+    pub fn if_permanent_is(mut self, permanent: bool) -> Self {
+        self.guard.permanent = Some(permanent);
+        self
+    }
+
     /// Makes the edits on a document's JSON form.
     pub fn edit(&self, document: &mut Map<String, Value>) {
         for edit in &self.edits {

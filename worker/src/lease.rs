@@ -179,7 +179,7 @@ impl Lease {
     }
 
     /// Carries out `transition`, whose guard has this lease's token. Tries again for as long as
-    /// the lease lasts while the store does not answer.
+    /// the lease lasts while the store does not answer. Fenced is what its guard does not admit.
     pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, Trouble> {
         loop {
             let error = match self
@@ -194,7 +194,7 @@ impl Lease {
                 .before_its_end(self.store.get(&self.assignment_id))
                 .await?
             {
-                Ok(Some(now)) if self.holds(&now) => {}
+                Ok(Some(now)) if transition.guard.admits(&now) => {}
                 Ok(now) => return Ok(Written::Fenced(now.map(Box::new))),
                 Err(away) => tracing::warn!(error = %away, "the store is away; trying again"),
             }

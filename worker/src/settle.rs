@@ -106,8 +106,7 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
         ..
     } = *attempt;
     let now = Timestamp::now();
-    let succeed = transition::succeed(attempt.lease.token(), &stored.finished, now);
-    match attempt.lease.write(&succeed).await {
+    match finish(attempt, &stored, now).await {
         Ok(Written::Done(after)) => {
             JobSucceeded {
                 assignment_id: &assignment.assignment_id,
@@ -116,7 +115,7 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
             }
             .emit();
             worker.finished();
-            if stored.tagged != Some(after.permanent) {
+            if after.tag_due {
                 tag(worker, &after).await;
             }
             delete(worker, message).await;
@@ -139,6 +138,26 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
             tracing::warn!(%trouble, "the picture is stored; whoever claims next adopts it")
         }
     }
+}
+
+/// Writes the success. Where the object's tag may not say what `permanent` says, that is noted in
+/// the same write: whatever happens next, the sweep knows.
+async fn finish(
+    attempt: &Attempt<'_>,
+    stored: &Stored,
+    now: Timestamp,
+) -> Result<Written, Trouble> {
+    let (lease, finished) = (attempt.lease, &stored.finished);
+    if let Some(tagged) = stored.tagged {
+        let succeed = transition::succeed(lease.token(), finished, now).if_permanent_is(tagged);
+        match lease.write(&succeed).await {
+            // It was changed while the picture was made.
+            Ok(Written::Fenced(Some(now))) if lease.holds(&now) => {}
+            written => return written,
+        }
+    }
+    let succeed = transition::succeed_tag_due(lease.token(), finished, now, now + TAG_AGAIN);
+    lease.write(&succeed).await
 }
 
 /// `pending` -> `failed`.
@@ -207,17 +226,17 @@ async fn give_back(
     }
 }
 
+/// Makes the tag say what the document says. What fails here is left to the sweep.
 async fn tag(worker: &Worker, assignment: &Assignment) {
-    let id = &assignment.assignment_id;
-    if let Err(error) = worker
-        .pictures
-        .tag(assignment.into(), assignment.permanent)
-        .await
-    {
-        tracing::warn!(%error, "the picture was not tagged; the sweep will");
-        let late = transition::tag_late(Timestamp::now() + TAG_AGAIN);
-        if let Err(error) = worker.store.apply(id, &late).await {
-            tracing::warn!(%error, "nor was that noted");
+    let permanent = assignment.permanent;
+    match worker.pictures.tag(assignment.into(), permanent).await {
+        Err(error) => tracing::warn!(%error, "the picture was not tagged; the sweep will"),
+        Ok(_) => {
+            let tagged = transition::tagged(permanent);
+            let id = &assignment.assignment_id;
+            if let Err(error) = worker.store.apply(id, &tagged).await {
+                tracing::warn!(%error, "that it is tagged was not noted; the sweep tags again");
+            }
         }
     }
 }

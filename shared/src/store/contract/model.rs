@@ -27,7 +27,7 @@ enum Act {
     FailUnclaimed,
     Retry(Option<String>),
     SetPermanent(bool),
-    TagLate,
+    SucceedTagDue(u8),
     Tagged(bool),
     Bury,
     Erased,
@@ -53,7 +53,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::FailUnclaimed),
         3 => proptest::option::of(any::<String>()).prop_map(Act::Retry),
         1 => any::<bool>().prop_map(Act::SetPermanent),
-        1 => Just(Act::TagLate),
+        1 => holder().prop_map(Act::SucceedTagDue),
         1 => any::<bool>().prop_map(Act::Tagged),
         1 => Just(Act::Bury),
         1 => Just(Act::Erased),
@@ -89,7 +89,9 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
         Act::FailUnclaimed => transition::fail_unclaimed(round, &note(), now),
         Act::Retry(prompt) => transition::retry(seen, prompt.as_deref(), "next", now, later, later),
         Act::SetPermanent(permanent) => transition::set_permanent(seen, *permanent, now, later),
-        Act::TagLate => transition::tag_late(later),
+        Act::SucceedTagDue(by) => {
+            transition::succeed_tag_due(&token(by), &finished("key"), now, later)
+        }
         Act::Tagged(permanent) => transition::tagged(*permanent),
         Act::Bury => transition::bury(now, later),
         Act::Erased => transition::erased(seen, Some(later)),

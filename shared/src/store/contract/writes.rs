@@ -158,6 +158,18 @@ fn transitions() -> Vec<(Transition, &'static [&'static str])> {
             transition::succeed(&mine, &finished("key"), NOW),
             &["held", "run_out"],
         ),
+        (
+            transition::succeed(&mine, &finished("key"), NOW).if_permanent_is(false),
+            &["held", "run_out"],
+        ),
+        (
+            transition::succeed(&mine, &finished("key"), NOW).if_permanent_is(true),
+            &[],
+        ),
+        (
+            transition::succeed_tag_due(&mine, &finished("key"), NOW, later),
+            &["held", "run_out"],
+        ),
         (transition::fail(&mine, &note, 3, NOW), &["held", "run_out"]),
         (
             transition::fail_unclaimed(1, &note, NOW),
@@ -183,7 +195,6 @@ fn transitions() -> Vec<(Transition, &'static [&'static str])> {
             transition::set_permanent(state("failed"), true, NOW, later),
             &["failed", "no_image"],
         ),
-        (transition::tag_late(later), &["success", "permanent"]),
         (transition::tagged(false), &["success"]),
         (transition::tagged(true), &["permanent"]),
         (
