@@ -1,0 +1,452 @@
+//! One case: an assignment with a store, a queue and a place in the bucket that no other case
+//! touches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use atelier_shared::assignment::{Assignment, StageSeconds, Status, prompt_hash};
+use atelier_shared::config::QueueConfig;
+use atelier_shared::job::Job;
+use atelier_shared::pictures::{Condition, Found, Label, Put, key};
+use atelier_shared::queue::{Context, Queues};
+use atelier_shared::store::{self, Insert, Store};
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::{ClaimGuard, Edit, Guard, Transition};
+use aws_sdk_sqs::types::QueueAttributeName;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::ledger::Ledger;
+use crate::store::is_at_rest;
+use crate::world::{Home, World};
+
+/// Nothing in a case takes so long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What ends by the clock, such as a message's invisibility, shows at the next look.
+const LOOK: Duration = Duration::from_millis(250);
+
+const TEACHER: &str = "Ms. Frizzle";
+
+/// A case.
+#[derive(Debug)]
+pub struct Case {
+    /// The assignment's id.
+    pub id: String,
+    /// The documents, without a gate.
+    pub store: Arc<dyn Store>,
+    /// What the services did.
+    pub ledger: Arc<Ledger>,
+    pub(crate) world: Arc<World>,
+    pub(crate) queue: QueueConfig,
+    pub(crate) activity: watch::Sender<u64>,
+    queues: Queues,
+    database: Option<mongodb::Database>,
+}
+
+/// All that a late process could change.
+#[derive(Debug, PartialEq)]
+pub struct Snapshot {
+    document: Value,
+    versions: Vec<String>,
+    messages: u64,
+}
+
+impl Case {
+    /// With nothing in it.
+    ///
+    /// # Errors
+    /// The store or the cloud is away.
+    pub async fn new(world: &Arc<World>, home: &Home) -> anyhow::Result<Self> {
+        let id = format!("case-{:016x}", fastrand::u64(..));
+        let (url, database) = match home {
+            Home::Sqlite => {
+                let path = world.folder().join(format!("{id}.db"));
+                (format!("sqlite:{}", path.display()), None)
+            }
+            Home::MongoDb(address) => {
+                let url = with_database(address, &id);
+                let client = mongodb::Client::with_uri_str(&url).await?;
+                (url, client.default_database())
+            }
+        };
+        let dead_letter_url = create_queue(world, &format!("{id}-dead")).await?;
+        let queue = QueueConfig {
+            url: create_queue(world, &id).await?,
+            dead_letter_url,
+        };
+        Ok(Self {
+            queues: Queues::new(&world.aws, &queue),
+            store: store::open(&url).await?,
+            ledger: Arc::default(),
+            world: Arc::clone(world),
+            activity: watch::Sender::new(0),
+            id,
+            queue,
+            database,
+        })
+    }
+
+    /// Leaves nothing behind in a server that is not ours.
+    ///
+    /// # Errors
+    /// It is away.
+    pub async fn clear(self) -> anyhow::Result<()> {
+        if let Some(database) = &self.database {
+            database.drop().await?;
+        }
+        Ok(())
+    }
+
+    /// A pending assignment as the API would store it, not sent yet.
+    pub fn assignment(&self, prompt: &str) -> Assignment {
+        let now = Timestamp::now();
+        Assignment {
+            assignment_id: self.id.clone(),
+            teacher_id: Some(TEACHER.to_owned()),
+            prompt: prompt.to_owned(),
+            question_answers: None,
+            created_at: now,
+            s3_upload_status: Status::Pending,
+            s3_upload_attempts: 0,
+            s3_image_key: None,
+            cloudfront_url: None,
+            image_metadata: None,
+            claim: None,
+            attempts: 0,
+            takeovers: 0,
+            model_calls: 0,
+            round: 1,
+            wake_at: Some(now + Duration::from_secs(3600)),
+            give_up_at: Some(now + Duration::from_secs(3600)),
+            sent_at: None,
+            failure: None,
+            updated_at: now,
+            finished_at: None,
+            stage_seconds: StageSeconds::default(),
+            model: None,
+            cost_usd: 0.0,
+            prompt_hash: prompt_hash(prompt),
+            reuse_key: None,
+            fresh: false,
+            permanent: false,
+            tag_due: false,
+            correlation_id: format!("of-{}", self.id),
+            erasures: 0,
+        }
+    }
+
+    /// A finished assignment whose picture is stored, `id` being the case's or another.
+    ///
+    /// # Errors
+    /// The store or the cloud is away.
+    pub async fn finished(&self, id: &str, prompt: &str) -> anyhow::Result<Assignment> {
+        let label = self.put_picture(id, prompt).await?;
+        let now = Timestamp::now();
+        let finished = Assignment {
+            assignment_id: id.to_owned(),
+            s3_upload_status: Status::Success,
+            s3_image_key: Some(key(id)),
+            image_metadata: Some(label.metadata),
+            reuse_key: Some(label.reuse_key),
+            model: Some(label.model),
+            finished_at: Some(now),
+            wake_at: None,
+            give_up_at: None,
+            ..self.assignment(prompt)
+        };
+        self.insert(&finished).await?;
+        Ok(finished)
+    }
+
+    /// Stores a picture that says that it is of this id and prompt.
+    ///
+    /// # Errors
+    /// The cloud is away.
+    pub async fn put_picture(&self, id: &str, prompt: &str) -> anyhow::Result<Label> {
+        let (bytes, label) = self.world.picture().await?;
+        let label = Label {
+            assignment_id: id.to_owned(),
+            prompt_hash: prompt_hash(prompt),
+            ..label.clone()
+        };
+        let (kind, absent) = ("image/webp", Condition::IfAbsent);
+        let pictures = &self.world.pictures;
+        let mut tries = 0;
+        let put = pictures.put(bytes.clone(), kind, &label, false, &absent, &mut tries);
+        ensure!(matches!(put.await?, Put::Stored(_)), "the key was taken");
+        Ok(label)
+    }
+
+    /// Stores a document.
+    ///
+    /// # Errors
+    /// The store is away, or the id is taken.
+    pub async fn insert(&self, assignment: &Assignment) -> anyhow::Result<()> {
+        ensure!(
+            self.store.insert(assignment).await? == Insert::Done,
+            "the id was taken"
+        );
+        Ok(())
+    }
+
+    /// Sends the job of a document.
+    ///
+    /// # Errors
+    /// The queue is away.
+    pub async fn send(&self, round: u32) -> anyhow::Result<()> {
+        let job = Job {
+            assignment_id: self.id.clone(),
+            round,
+        };
+        let context = Context::default();
+        Ok(self.queues.jobs.send(&job, Some(TEACHER), &context).await?)
+    }
+
+    /// Stores a document and sends its job.
+    ///
+    /// # Errors
+    /// The store or the queue is away.
+    pub async fn post(&self, assignment: Assignment) -> anyhow::Result<()> {
+        self.insert(&assignment).await?;
+        self.send(assignment.round).await
+    }
+
+    /// Changes fields of the document, whatever its state; only if its `wake_at` is this, where one
+    /// is given.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn edit(&self, wake_at: Option<Timestamp>, edits: Vec<Edit>) -> anyhow::Result<()> {
+        let guard = Guard {
+            statuses: &[
+                Status::Pending,
+                Status::Success,
+                Status::Failed,
+                Status::NoImage,
+                Status::Deleted,
+            ],
+            round: None,
+            claim: ClaimGuard::Any,
+            wake_at,
+            permanent: None,
+            erasures: None,
+        };
+        self.store
+            .apply(&self.id, &Transition { guard, edits })
+            .await?;
+        Ok(())
+    }
+
+    /// The document.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn document(&self) -> anyhow::Result<Option<Assignment>> {
+        Ok(self.store.get(&self.id).await?)
+    }
+
+    /// What lies under the assignment's key.
+    ///
+    /// # Errors
+    /// The bucket is away.
+    pub async fn read(&self) -> anyhow::Result<Option<(Bytes, Found)>> {
+        let whose = atelier_shared::pictures::Whose {
+            assignment_id: &self.id,
+            teacher_id: None,
+        };
+        Ok(self.world.pictures.read(&key(&self.id), whose).await?)
+    }
+
+    /// The versions under the assignment's key.
+    ///
+    /// # Errors
+    /// The bucket is away.
+    pub async fn versions(&self) -> anyhow::Result<Vec<String>> {
+        Ok(self.world.pictures.versions(&key(&self.id)).await?)
+    }
+
+    /// What the tag of the picture says of its retention.
+    ///
+    /// # Errors
+    /// There is no picture, or the bucket is away.
+    pub async fn retention(&self) -> anyhow::Result<Option<String>> {
+        let tags = self.world.aws.s3().get_object_tagging();
+        let tags = tags
+            .bucket(&self.world.worker.bucket.name)
+            .key(key(&self.id));
+        let tags = tags.send().await?.tag_set.into_iter();
+        Ok(tags
+            .filter(|tag| tag.key == "retention")
+            .map(|tag| tag.value)
+            .next())
+    }
+
+    /// Messages in the queue, in whatever state.
+    ///
+    /// # Errors
+    /// The queue is away.
+    pub async fn messages(&self) -> anyhow::Result<u64> {
+        Ok(self.queues.jobs.depth().await?.total())
+    }
+
+    /// Dead letters.
+    ///
+    /// # Errors
+    /// The queue is away.
+    pub async fn dead_letters(&self) -> anyhow::Result<u64> {
+        Ok(self.queues.dead_letters.depth().await?.total())
+    }
+
+    /// All that a late process could change.
+    ///
+    /// # Errors
+    /// A service is away.
+    pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
+        Ok(Snapshot {
+            document: serde_json::to_value(self.document().await?)?,
+            versions: self.versions().await?,
+            messages: self.messages().await?,
+        })
+    }
+
+    /// Lets time run on until nothing is due. The clock itself runs only where a message is
+    /// hidden; what a document waits for is due at once when no message is left.
+    ///
+    /// # Errors
+    /// It never comes to rest.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        self.eventually("at rest", async || {
+            let document = self.document().await?;
+            let now = Timestamp::now();
+            let resting = document.as_ref().is_none_or(is_at_rest);
+            let claimed = document.as_ref().is_some_and(|it| it.is_claimed(now));
+            if claimed || self.messages().await? > 0 {
+                return Ok(false);
+            }
+            let waits_until = document.and_then(|it| it.wake_at).filter(|at| *at > now);
+            if waits_until.is_some() {
+                self.edit(waits_until, vec![Edit::Set("wake_at", json!(now))])
+                    .await?;
+            }
+            Ok(resting)
+        })
+        .await
+    }
+
+    /// Returns when `holds`, looking again whenever a call of the case has ended.
+    ///
+    /// # Errors
+    /// It never does, or a look fails.
+    pub async fn eventually(
+        &self,
+        what: &str,
+        holds: impl AsyncFn() -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let end = Instant::now() + PATIENCE;
+        let mut activity = self.activity.subscribe();
+        loop {
+            activity.mark_unchanged();
+            if holds().await? {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                let document = self.document().await?;
+                let messages = self.messages().await?;
+                bail!("never {what}: {messages} messages, {document:?}");
+            }
+            let _ = timeout(LOOK, activity.changed()).await;
+        }
+    }
+
+    /// Checks a finished assignment: one picture of the right prompt, the document says what the
+    /// object says, and no call to the model is uncounted.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub async fn check_success(&self, prompt: &str, versions: usize) -> anyhow::Result<Assignment> {
+        let document = self.document().await?.context("the document is there")?;
+        ensure!(
+            document.s3_upload_status == Status::Success,
+            "it is {}: {:?}",
+            document.s3_upload_status,
+            document.failure
+        );
+        ensure!(document.prompt == prompt, "it is of another prompt");
+        ensure!(
+            document.claim.is_none() && document.give_up_at.is_none(),
+            "not at rest"
+        );
+        ensure!(
+            document.s3_image_key == Some(key(&self.id)),
+            "it does not name its picture"
+        );
+        let (_, found) = self.read().await?.context("the picture is there")?;
+        let label = found.label.context("the picture has a label")?;
+        ensure!(label.is_of(&document), "the picture is of another prompt");
+        ensure!(
+            document.image_metadata.as_ref() == Some(&label.metadata),
+            "the document says other sizes than the picture"
+        );
+        let found = self.versions().await?.len();
+        ensure!(found == versions, "{found} versions instead of {versions}");
+        self.check_ends(&document).await?;
+        Ok(document)
+    }
+
+    /// Checks a deleted assignment: its tombstone is at rest, and no version is left.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub async fn check_deleted(&self) -> anyhow::Result<()> {
+        let document = self.document().await?.context("the tombstone is there")?;
+        let status = document.s3_upload_status;
+        ensure!(status == Status::Deleted, "it is {status}");
+        ensure!(document.prompt.is_empty(), "the tombstone tells the prompt");
+        ensure!(document.erasures > 1, "erased {} times", document.erasures);
+        let versions = self.versions().await?;
+        ensure!(versions.is_empty(), "{} versions are left", versions.len());
+        self.check_ends(&document).await
+    }
+
+    /// Checks what holds at the end of every case.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub async fn check_ends(&self, document: &Assignment) -> anyhow::Result<()> {
+        let (called, counted) = (self.ledger.model_calls(), document.model_calls);
+        ensure!(
+            called <= counted.into(),
+            "{called} calls to the model, {counted} counted"
+        );
+        let wasted = self.ledger.wasted();
+        ensure!(wasted == 0, "{wasted} calls for a picture that was stored");
+        let (jobs, letters) = (self.messages().await?, self.dead_letters().await?);
+        ensure!(jobs == 0, "{jobs} messages are left");
+        ensure!(letters == 0, "{letters} dead letters");
+        Ok(())
+    }
+}
+
+async fn create_queue(world: &World, name: &str) -> anyhow::Result<String> {
+    let made = world
+        .aws
+        .sqs()
+        .create_queue()
+        .queue_name(name)
+        .attributes(QueueAttributeName::VisibilityTimeout, "1")
+        .send()
+        .await?;
+    made.queue_url.context("a new queue has an address")
+}
+
+/// `url` with this database in place of its own.
+fn with_database(url: &str, database: &str) -> String {
+    let (address, options) = url.split_once('?').unwrap_or((url, ""));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("mongodb", address));
+    let hosts = rest.split('/').next().unwrap_or_default();
+    format!("{scheme}://{hosts}/{database}?{options}")
+}

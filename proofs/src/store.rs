@@ -1,0 +1,217 @@
+//! A store behind a gate.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_shared::assignment::{Assignment, Status};
+use atelier_shared::fleet::Heartbeat;
+use atelier_shared::store::{Filter, Insert, Position, Store, StoreError};
+use atelier_shared::timestamp::Timestamp;
+use atelier_shared::transition::{ClaimGuard, Edit, Transition};
+
+use crate::gate::Gate;
+
+/// What one simulated process sees of a store.
+#[derive(Debug)]
+pub struct GatedStore {
+    gate: Arc<Gate>,
+    store: Arc<dyn Store>,
+}
+
+impl GatedStore {
+    /// `store` behind `gate`.
+    pub fn new(gate: Arc<Gate>, store: Arc<dyn Store>) -> Self {
+        Self { gate, store }
+    }
+
+    async fn pass<T, F>(&self, call: &str, ask: impl FnOnce(Arc<dyn Store>) -> F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let asked = ask(Arc::clone(&self.store));
+        self.gate.pass(format!("store: {call}"), asked).await
+    }
+}
+
+/// What a transition is about, by what it changes.
+fn name(transition: &Transition) -> &'static str {
+    let sets = |field| {
+        let mut edits = transition.edits.iter();
+        edits.any(|edit| matches!(edit, Edit::Set(it, _) if *it == field))
+    };
+    let adds = |field| {
+        let mut edits = transition.edits.iter();
+        edits.any(|edit| matches!(edit, Edit::Add(it, _) if *it == field))
+    };
+    let status = transition.edits.iter().find_map(|edit| match edit {
+        Edit::Set("s3_upload_status", status) => status.as_str(),
+        _ => None,
+    });
+    match (&transition.guard.claim, status) {
+        (_, Some("success")) => "apply succeed",
+        (_, Some("failed")) => "apply fail",
+        (_, Some("pending")) => "apply retry",
+        (_, Some("deleted")) => "apply bury",
+        (_, Some(_)) => "apply status",
+        (ClaimGuard::Absent, None) if sets("claim") => "apply claim",
+        (ClaimGuard::RunOut(..), None) => "apply take over",
+        (ClaimGuard::Held(_), None) if sets("claim") => "apply renew",
+        (ClaimGuard::Held(_), None) if adds("model_calls") => "apply count model call",
+        (ClaimGuard::Held(_), None) => "apply release",
+        (_, None) if sets("sent_at") => "apply note sent",
+        (_, None) if adds("erasures") => "apply note erased",
+        (_, None) if sets("tag_due") => "apply note tag",
+        (_, None) => "apply take due",
+    }
+}
+
+#[async_trait]
+impl Store for GatedStore {
+    async fn insert(&self, assignment: &Assignment) -> Result<Insert, StoreError> {
+        let assignment = assignment.clone();
+        self.pass(
+            "insert",
+            |store| async move { store.insert(&assignment).await },
+        )
+        .await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
+        let id = id.to_owned();
+        self.pass("get", |store| async move { store.get(&id).await })
+            .await
+    }
+
+    async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
+        let ids = ids.to_owned();
+        self.pass("many", |store| async move { store.get_many(&ids).await })
+            .await
+    }
+
+    async fn apply(
+        &self,
+        id: &str,
+        transition: &Transition,
+    ) -> Result<Option<Assignment>, StoreError> {
+        let (id, transition) = (id.to_owned(), transition.clone());
+        self.pass(name(&transition), |store| async move {
+            store.apply(&id, &transition).await
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.pass("list", |store| async move {
+            store.list(&filter, after.as_ref(), limit).await
+        })
+        .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        self.pass("due", |store| async move { store.due(now, limit).await })
+            .await
+    }
+
+    async fn make_due(
+        &self,
+        sent_before: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.pass("make due", |store| async move {
+            store.make_due(sent_before, now, limit).await
+        })
+        .await
+    }
+
+    async fn reusable(
+        &self,
+        keys: &[String],
+        teacher_id: Option<&str>,
+    ) -> Result<Option<Assignment>, StoreError> {
+        let (keys, teacher_id) = (keys.to_owned(), teacher_id.map(str::to_owned));
+        self.pass("reusable", |store| async move {
+            store.reusable(&keys, teacher_id.as_deref()).await
+        })
+        .await
+    }
+
+    async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError> {
+        self.pass("pending before", |store| async move {
+            store.pending_before(created_at, cap).await
+        })
+        .await
+    }
+
+    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.pass("oldest pending", |store| async move {
+            store.oldest_pending().await
+        })
+        .await
+    }
+
+    async fn finished_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        self.pass("finished between", |store| async move {
+            store.finished_between(from, to, limit).await
+        })
+        .await
+    }
+
+    async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
+        self.pass("finished since", |store| async move {
+            store.finished_since(since, cap).await
+        })
+        .await
+    }
+
+    async fn charge(&self, subject: &str, window: i64) -> Result<u32, StoreError> {
+        let subject = subject.to_owned();
+        self.pass("charge", |store| async move {
+            store.charge(&subject, window).await
+        })
+        .await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.pass("scan", |store| async move {
+            store.scan(after.as_deref(), limit).await
+        })
+        .await
+    }
+
+    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        let heartbeat = heartbeat.clone();
+        self.pass("beat", |store| async move { store.beat(&heartbeat).await })
+            .await
+    }
+
+    async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
+        self.pass("heartbeats", |store| async move {
+            store.heartbeats(since).await
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.pass("ping", |store| async move { store.ping().await })
+            .await
+    }
+}
+
+/// Whether nothing more happens to a document by itself.
+pub fn is_at_rest(document: &Assignment) -> bool {
+    document.s3_upload_status != Status::Pending && document.wake_at.is_none()
+}

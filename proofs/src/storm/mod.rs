@@ -1,0 +1,122 @@
+//! A storm: real processes are killed while the services around them fail in turn, and people post.
+
+mod fleet;
+mod people;
+mod verdict;
+mod weather;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use atelier_shared::aws::Aws;
+use atelier_shared::config::{BucketConfig, CloudConfig, Environment, StoreConfig};
+use atelier_shared::pictures::Pictures;
+use atelier_shared::store;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep_until};
+
+use fleet::Fleet;
+pub use verdict::Report;
+use weather::Weather;
+
+/// How heavy the storm is.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Assignments that are posted.
+    pub jobs: u32,
+    /// How long processes are killed and services fail.
+    pub length: Duration,
+}
+
+/// Between two kills of a worker.
+const WORKER_KILLS: Duration = Duration::from_secs(2);
+
+/// Between two kills of an API.
+const API_KILLS: Duration = Duration::from_secs(8);
+
+/// Share of the storm in which people post.
+const POSTING: f64 = 0.8;
+
+/// Starts everything, lets the storm pass, waits until all is final, and looks at what is left.
+/// `tell` hears what happens as it happens.
+///
+/// # Errors
+/// A process cannot be started, or what is left cannot be read.
+pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
+    let home = TempDir::new()?;
+    let mut fleet = Fleet::start(home.path()).await?;
+    let mut environment = Environment::of(fleet.environment().iter().cloned());
+    let cloud = CloudConfig {
+        credentials: Some(fleet.credentials()?),
+        ..CloudConfig::read(&mut environment)
+    };
+    let store_url = StoreConfig::read(&mut environment).url;
+    let bucket = BucketConfig::read(&mut environment);
+    let pictures = Pictures::new(&Aws::connect(&cloud).await, &bucket);
+    let store = store::open(&store_url).await?;
+    let control = fleet.value("ATELIER_CONTROL_URL")?;
+
+    let start = Instant::now();
+    tell(&format!(
+        "{} jobs; {} workers, one killed every {} s; {} APIs, one killed every {} s; services fail for {} s",
+        plan.jobs,
+        fleet::WORKERS,
+        WORKER_KILLS.as_secs(),
+        fleet::APIS,
+        API_KILLS.as_secs(),
+        plan.length.as_secs(),
+    ));
+    let posting = plan.length.mul_f64(POSTING);
+    let people = tokio::spawn(people::post(plan.jobs, posting, fleet.addresses()));
+    let weather = Weather::new(control.clone(), &store_url)?;
+    let weather = tokio::spawn(weather.rage(start, plan.length, tell));
+    let kills = kill(&mut fleet, start + plan.length).await?;
+    weather.await??;
+    let acknowledged = people.await??;
+    tell(&format!(
+        "{:.0} s: the storm is over; {} jobs are acknowledged, {} posts were repeated",
+        start.elapsed().as_secs_f64(),
+        acknowledged.ids.len(),
+        acknowledged.repeated,
+    ));
+    verdict::rest(&store, &control, tell).await?;
+    let took = start.elapsed();
+    let mut report = verdict::find(&store, &pictures, &control, &acknowledged).await?;
+    report.audit = fleet.audit().await.context("the audit")?;
+    report.jobs = plan.jobs;
+    report.seconds = took.as_secs_f64();
+    report.workers_killed = kills.workers;
+    report.apis_killed = kills.apis;
+    fleet.stop().await;
+    Ok(report.judged())
+}
+
+struct Kills {
+    workers: u32,
+    apis: u32,
+}
+
+async fn kill(fleet: &mut Fleet, end: Instant) -> anyhow::Result<Kills> {
+    let mut kills = Kills {
+        workers: 0,
+        apis: 0,
+    };
+    let mut next_worker = Instant::now() + WORKER_KILLS;
+    let mut next_api = Instant::now() + API_KILLS;
+    loop {
+        let next = next_worker.min(next_api);
+        if next >= end {
+            return Ok(kills);
+        }
+        sleep_until(next).await;
+        if next == next_worker {
+            fleet.kill_worker(fastrand::usize(..fleet::WORKERS)).await?;
+            kills.workers += 1;
+            next_worker += WORKER_KILLS;
+        } else {
+            fleet.kill_api(fastrand::usize(..fleet::APIS)).await?;
+            kills.apis += 1;
+            next_api += API_KILLS;
+        }
+    }
+}

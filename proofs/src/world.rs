@@ -1,0 +1,148 @@
+//! What all cases share: one embedded cloud, and a picture to start from.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use atelier_api::ApiConfig;
+use atelier_embedded::cloud::{Cloud, Options};
+use atelier_embedded::faults::Service;
+use atelier_embedded::model::{Settings, Temper};
+use atelier_shared::aws::Aws;
+use atelier_shared::config::{Environment, StaticCredentials};
+use atelier_shared::pictures::{Label, Pictures};
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use crate::case::Case;
+use crate::proxy::Upstreams;
+
+/// The prompt of every assignment, unless a case is about another. The hook keeps painting cheap.
+pub const PROMPT: &str = "[small] a lighthouse in the morning";
+
+/// A claim's length, and a message's invisibility: the shortest that SQS counts.
+const CLAIM_SECONDS: &str = "1";
+
+/// Where the documents of a case live.
+#[derive(Clone, Debug)]
+pub enum Home {
+    /// A file of its own.
+    Sqlite,
+    /// A database of its own in the server at this address.
+    MongoDb(String),
+}
+
+impl Home {
+    /// SQLite, and the MongoDB that `ATELIER_TEST_MONGODB_URI` names.
+    pub fn all() -> Vec<Self> {
+        let mongodb = std::env::var("ATELIER_TEST_MONGODB_URI").ok();
+        if mongodb.is_none() {
+            println!("ATELIER_TEST_MONGODB_URI is not set: NOT CHECKED on MongoDB");
+        }
+        std::iter::once(Self::Sqlite)
+            .chain(mongodb.map(Self::MongoDb))
+            .collect()
+    }
+
+    /// Its name in a report.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::MongoDb(_) => "MongoDB",
+        }
+    }
+}
+
+/// The embedded cloud of all cases.
+#[derive(Debug)]
+pub struct World {
+    cloud: Cloud,
+    data: TempDir,
+    pub(crate) worker: atelier_worker::Config,
+    pub(crate) api: ApiConfig,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) aws: Aws,
+    pub(crate) pictures: Pictures,
+    picture: tokio::sync::OnceCell<(Bytes, Label)>,
+}
+
+impl World {
+    /// Starts the cloud. Must be called on the runtime that carries the calls out.
+    ///
+    /// # Errors
+    /// No port or no disk.
+    pub async fn start() -> anyhow::Result<Arc<Self>> {
+        atelier_shared::process::install_tls();
+        let data = TempDir::new()?;
+        let cloud = Cloud::start(Options {
+            data: data.path().to_owned(),
+            temper: Temper::new(Settings {
+                latency: Duration::ZERO,
+                throttle: 0.0,
+                failure: 0.0,
+            }),
+        })
+        .await?;
+        let environment = || {
+            Environment::of(cloud.environment().iter().cloned()).with([
+                ("CLAIM_SECONDS", CLAIM_SECONDS),
+                ("RETRY_SECONDS", "0.05"),
+                ("RESEND_SECONDS", "3600"),
+                // A receive waits a quarter of it.
+                ("GRACE_SECONDS", "4"),
+                ("WORKER_SLOTS", "1"),
+                ("MAX_DIMENSION", "64"),
+                ("CREATE_LIMIT_PER_MINUTE", "0"),
+                ("LISTEN_ADDR", "127.0.0.1:0"),
+            ])
+        };
+        let mut worker = atelier_worker::Config::read(environment())?;
+        let mut api = ApiConfig::read(environment())?;
+        let credentials = Some(StaticCredentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+        });
+        worker.cloud.credentials.clone_from(&credentials);
+        api.cloud.credentials = credentials;
+        let aws = Aws::connect(&worker.cloud).await;
+        Ok(Arc::new(Self {
+            upstreams: Upstreams::of(&worker.cloud)?,
+            pictures: Pictures::new(&aws, &worker.bucket),
+            picture: tokio::sync::OnceCell::new(),
+            cloud,
+            data,
+            worker,
+            api,
+            aws,
+        }))
+    }
+
+    /// A folder of this world, gone with it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A picture of [`PROMPT`] that a worker made, and what is written on it.
+    ///
+    /// # Errors
+    /// The worker did not make it.
+    pub async fn picture(self: &Arc<Self>) -> anyhow::Result<&(Bytes, Label)> {
+        self.picture
+            .get_or_try_init(|| async {
+                let case = Case::new(self, &Home::Sqlite).await?;
+                case.post(case.assignment(PROMPT)).await?;
+                let worker = case.worker(None).await?;
+                case.settled().await?;
+                worker.kill();
+                let (bytes, found) = case.read().await?.context("the picture is stored")?;
+                Ok((bytes, found.label.context("and labelled")?))
+            })
+            .await
+    }
+
+    /// Calls to the model so far, by the cloud's own count.
+    pub fn model_calls(&self) -> u64 {
+        self.cloud.counters().get(Service::Bedrock, "calls")
+    }
+}
