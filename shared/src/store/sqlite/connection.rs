@@ -13,6 +13,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared; more than there are.
 const PREPARED: usize = 64;
 
+/// Pages of the write-ahead log (4 KiB each) at which a commit empties it. Most of them are in the
+/// file by then, by the checkpoints between, so that no commit has much to do.
+const LOG_PAGES: u32 = 4_000;
+
 /// The version of [`SCHEMA`], in the file's `user_version`.
 const VERSION: i64 = 1;
 
@@ -92,6 +96,9 @@ pub(super) fn create(path: &Path) -> Result<Connection, Fault> {
     }
     let mut connection = open(path).map_err(|error| fault(&error))?;
     write_ahead(&connection).map_err(|error| fault(&error))?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
+        .map_err(|error| fault(&error))?;
     let version = migrate(&mut connection).map_err(|error| fault(&error))?;
     if version != VERSION {
         return Err(fault(&format!(

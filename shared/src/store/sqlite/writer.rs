@@ -1,16 +1,21 @@
-//! One thread that writes, many commands a transaction.
+//! One thread that writes, many commands a transaction; another that moves what is written from the
+//! write-ahead log into the file, so that commits do not wait for that.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::connection::Fault;
+use super::connection::{self, Fault};
 
 /// Commands in one transaction at most, so that the first need not wait long for the last.
 const MAX_BATCH: usize = 256;
+
+/// Between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
 
 type Work = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
 
@@ -26,6 +31,9 @@ pub(super) struct Writer {
     path: Arc<Path>,
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
+    /// Ends the checkpoints when it is dropped.
+    checkpoints: Option<mpsc::Sender<()>>,
+    checkpointer: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -36,10 +44,18 @@ impl Writer {
             .name("sqlite-writer".to_owned())
             .spawn(move || write_all(connection, &queue, &file))
             .map_err(|error| Fault::new(&path, error))?;
+        let other = connection::open(&path).map_err(|error| Fault::new(&path, error))?;
+        let (checkpoints, stop) = mpsc::channel();
+        let checkpointer = std::thread::Builder::new()
+            .name("sqlite-checkpoint".to_owned())
+            .spawn(move || checkpoint_all(&other, &stop))
+            .map_err(|error| Fault::new(&path, error))?;
         Ok(Self {
             path,
             commands: Some(commands),
             thread: Some(thread),
+            checkpoints: Some(checkpoints),
+            checkpointer: Some(checkpointer),
         })
     }
 
@@ -68,9 +84,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        // The writer closes last, and leaves no log behind.
+        self.checkpoints = None;
         self.commands = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        for thread in [self.checkpointer.take(), self.thread.take()] {
+            let _ = thread.map(JoinHandle::join);
         }
     }
 }
@@ -82,6 +100,16 @@ fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Command>, path: 
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the SQLite file was not closed cleanly");
+    }
+}
+
+/// A passive checkpoint waits for nobody, and nobody waits for it.
+fn checkpoint_all(connection: &Connection, stop: &mpsc::Receiver<()>) {
+    while stop.recv_timeout(CHECKPOINT_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = moved {
+            tracing::debug!(%error, "no checkpoint");
+        }
     }
 }
 
