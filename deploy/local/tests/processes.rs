@@ -23,7 +23,8 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Two APIs and two workers on one embedded cloud, with `options` for all of them.
+    /// Two APIs and two workers on one embedded cloud, with `options` for all of them; an empty one
+    /// is not set.
     async fn start(options: &[(&str, &str)]) -> Self {
         let data = TempDir::new().unwrap();
         let cloud = Process::start(
@@ -43,11 +44,9 @@ impl Fleet {
             .map(|line| line.split_once('=').expect("NAME=value and nothing else"))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        environment.extend(
-            options
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        environment.retain(|(name, _)| options.iter().all(|(option, _)| option != name));
+        let set = options.iter().filter(|(_, value)| !value.is_empty());
+        environment.extend(set.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut processes = vec![cloud];
         let apis: Vec<_> = (0..2).map(|_| free_address()).collect();
         for address in &apis {
@@ -140,6 +139,58 @@ async fn several_processes_share_the_work_on_mongodb() {
     let (server, options) = uri.split_once("/?").unwrap_or((&uri, ""));
     let url = format!("{server}/processes_{}?{options}", std::process::id());
     let fleet = Fleet::start(&[("STORE_URL", &url)]).await;
+    make_pictures_on(&fleet).await;
+    fleet.stop();
+}
+
+/// What EC2's metadata service (IMDSv2) and ECS's credentials endpoint answer.
+async fn metadata_service() -> String {
+    use axum::routing::{get, put};
+    let credentials = async || {
+        axum::Json(serde_json::json!({
+            "Code": "Success",
+            "Type": "AWS-HMAC",
+            "LastUpdated": "2026-01-01T00:00:00Z",
+            "AccessKeyId": "test",
+            "SecretAccessKey": "test",
+            "Token": "of-the-role",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }))
+    };
+    let token = async || {
+        (
+            [("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
+            "a-token",
+        )
+    };
+    let roles = "/latest/meta-data/iam/security-credentials";
+    let router = axum::Router::new()
+        .route("/latest/api/token", put(token))
+        .route(&format!("{roles}/"), get(async || "atelier-worker"))
+        .route(&format!("{roles}/atelier-worker"), get(credentials))
+        .route("/ecs", get(credentials));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+const NO_KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ec2_instance_gets_its_credentials_from_its_role() {
+    let service = metadata_service().await;
+    let role = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.as_str());
+    let fleet = Fleet::start(&[NO_KEYS[0], NO_KEYS[1], role]).await;
+    make_pictures_on(&fleet).await;
+    fleet.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ecs_task_gets_its_credentials_from_its_role() {
+    let uri = format!("{}/ecs", metadata_service().await);
+    let role = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str());
+    let fleet = Fleet::start(&[NO_KEYS[0], NO_KEYS[1], role]).await;
     make_pictures_on(&fleet).await;
     fleet.stop();
 }
