@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use atelier_shared::queue::MAX_WAIT;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -14,27 +13,43 @@ use tokio_util::sync::CancellationToken;
 
 use crate::run::Worker;
 
+/// A poll waits for messages, and then for its answer, but never so long.
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+
 /// What the polls say of a worker's health.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    last_poll: Mutex<Instant>,
+    now: Mutex<Doing>,
     queue_answers: AtomicBool,
-    patience: Duration,
+    longest_job: Duration,
+}
+
+/// What the loop that receives does.
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    /// All slots are busy, or the worker is paused, since then.
+    Waiting(Instant),
+    /// It polls, since then.
+    Polling(Instant),
 }
 
 impl Pulse {
-    /// All slots may be busy, and none polls, for as long as the model takes through all the
-    /// throttling of one try: half a dozen calls.
+    /// All slots may be busy for as long as the model takes through all the throttling of one try:
+    /// half a dozen calls.
     pub(crate) fn new(model_timeout: Duration) -> Self {
         Self {
-            last_poll: Mutex::new(Instant::now()),
+            now: Mutex::new(Doing::Waiting(Instant::now())),
             queue_answers: AtomicBool::new(false),
-            patience: MAX_WAIT * 3 + model_timeout * 6,
+            longest_job: LONGEST_POLL + model_timeout * 6,
         }
     }
 
+    pub(crate) fn polls(&self) {
+        *self.now.lock().expect("no panic while held") = Doing::Polling(Instant::now());
+    }
+
     pub(crate) fn polled(&self, answered: bool) {
-        *self.last_poll.lock().expect("no panic while held") = Instant::now();
+        *self.now.lock().expect("no panic while held") = Doing::Waiting(Instant::now());
         self.queue_answers.store(answered, Ordering::Relaxed);
     }
 
@@ -43,11 +58,10 @@ impl Pulse {
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.last_poll
-            .lock()
-            .expect("no panic while held")
-            .elapsed()
-            < self.patience
+        match *self.now.lock().expect("no panic while held") {
+            Doing::Waiting(since) => since.elapsed() < self.longest_job,
+            Doing::Polling(since) => since.elapsed() < LONGEST_POLL,
+        }
     }
 }
 

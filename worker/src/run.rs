@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use atelier_shared::assignment::Assignment;
 use atelier_shared::aws::Aws;
+use atelier_shared::config::ConfigFaults;
 use atelier_shared::pictures::Pictures;
 use atelier_shared::queue::{MAX_RECEIVE, MAX_WAIT, Message, Queues};
 use atelier_shared::store::Store;
@@ -43,8 +44,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// As configured; asks nobody yet. An id of no known family of models is an error.
-    pub fn new(config: &Config, store: Arc<dyn Store>, aws: &Aws) -> anyhow::Result<Self> {
+    /// As configured; asks nobody yet. Models of no known family are told, all at once.
+    pub fn new(config: &Config, store: Arc<dyn Store>, aws: &Aws) -> Result<Self, ConfigFaults> {
         Ok(Self {
             store,
             queues: Queues::new(aws, &config.queue),
@@ -210,6 +211,7 @@ async fn receive_jobs(worker: &Arc<Worker>, jobs: &TaskTracker, stop: &Cancellat
             Room::For(free) => free.min(MAX_RECEIVE),
             Room::Probe => 1,
         };
+        worker.pulse.polls();
         // Never dropped half way: its messages would be hidden and in nobody's hands.
         let received = worker
             .queues

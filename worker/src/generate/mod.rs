@@ -7,10 +7,14 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use atelier_shared::aws::{Aws, CloudError};
+use atelier_shared::config::ConfigFaults;
 use aws_sdk_bedrockruntime::primitives::Blob;
 
 /// For how long a model that is gone is not asked again while another lives.
 const GONE_FOR: Duration = Duration::from_secs(300);
+
+/// The families that are spoken.
+const KNOWN: &str = "amazon.nova-canvas-*, amazon.titan-image-*, stability.*";
 
 /// Width and height of the pictures asked for, in pixels.
 const SIDE: u32 = 1024;
@@ -85,23 +89,29 @@ pub struct Models {
 }
 
 impl Models {
-    /// The models with these ids; asks nobody yet. An id of no known family is told by name.
-    pub fn new(aws: &Aws, ids: &[String], timeout: Duration) -> anyhow::Result<Self> {
+    /// The models with these ids; asks nobody yet. Ids of no known family are told, all at once.
+    pub fn new(aws: &Aws, ids: &[String], timeout: Duration) -> Result<Self, ConfigFaults> {
+        let unknown: Vec<_> = ids
+            .iter()
+            .filter(|id| family(id).is_none())
+            .map(|id| format!("BEDROCK_MODELS names `{id}`, which is none of {KNOWN}"))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(ConfigFaults(unknown));
+        }
+        let model = |id: &String| {
+            Some(Model {
+                id: id.clone(),
+                family: family(id)?,
+                gone_until: Mutex::new(None),
+            })
+        };
         let (sdk, endpoint) = aws.model_sdk(timeout);
         let mut config = aws_sdk_bedrockruntime::config::Builder::from(&sdk);
         config.set_endpoint_url(endpoint);
-        let models = ids
-            .iter()
-            .map(|id| {
-                let family = family(id).ok_or_else(|| {
-                    anyhow::anyhow!("BEDROCK_MODELS names `{id}`, which is none of amazon.nova-canvas-*, amazon.titan-image-*, stability.*")
-                })?;
-                Ok(Model { id: id.clone(), family, gone_until: Mutex::new(None) })
-            })
-            .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             client: aws_sdk_bedrockruntime::Client::from_conf(config.build()),
-            models,
+            models: ids.iter().filter_map(model).collect(),
         })
     }
 
