@@ -6,7 +6,8 @@ import { assertSound, openPage, startBrowser } from "./support/browser.js";
 let atelier, browser, page;
 
 before(async () => {
-  [atelier, browser] = await Promise.all([startAtelier(), startBrowser()]);
+  browser = await startBrowser();
+  atelier = await startAtelier();
 });
 after(() => Promise.all([atelier?.end(), browser?.close()]));
 beforeEach(async () => {

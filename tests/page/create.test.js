@@ -6,7 +6,8 @@ import { addPage, assertSound, cardOf, openPage, pictureLoaded, startBrowser } f
 let atelier, browser, page;
 
 before(async () => {
-  [atelier, browser] = await Promise.all([startAtelier(), startBrowser()]);
+  browser = await startBrowser();
+  atelier = await startAtelier();
 });
 after(() => Promise.all([atelier?.end(), browser?.close()]));
 beforeEach(async () => {

@@ -7,7 +7,8 @@ import { sendMessage } from "./support/queue.js";
 let atelier, browser, page;
 
 before(async () => {
-  [atelier, browser] = await Promise.all([startAtelier(), startBrowser()]);
+  browser = await startBrowser();
+  atelier = await startAtelier();
 });
 after(() => Promise.all([atelier?.end(), browser?.close()]));
 beforeEach(async () => {

@@ -41,7 +41,8 @@ const CLASS = [
 let atelier, browser, made, slow;
 
 before(async () => {
-  [atelier, browser] = await Promise.all([startAtelier(), startBrowser()]);
+  browser = await startBrowser();
+  atelier = await startAtelier();
   made = [];
   await work(HISTORY_SECONDS);
   for (const content of CLASS) made.push(await atelier.make(content));

@@ -9,7 +9,8 @@ const MANY = 500;
 let atelier, browser, page;
 
 before(async () => {
-  [atelier, browser] = await Promise.all([startAtelier({ latency: 0.1 }), startBrowser()]);
+  browser = await startBrowser();
+  atelier = await startAtelier({ latency: 0.1 });
 });
 after(() => Promise.all([atelier?.end(), browser?.close()]));
 beforeEach(async () => {

@@ -17,10 +17,12 @@ export async function startAtelier({ latency = 1 } = {}) {
   let child;
 
   async function start() {
-    const environment = { ...process.env, RUST_LOG: process.env.RUST_LOG ?? "error" };
+    const environment = { LOG: "error", ...process.env };
     child = spawn(binary, ["--port", String(port), "--data", data, "--model-latency", String(latency)], { env: environment, stdio: ["ignore", "ignore", "inherit"] });
-    child.once("error", (error) => console.error(`${binary}: ${error.message}`));
-    await until(async () => (await fetch(`${url}/health/ready`)).ok, READY_WITHIN_MS);
+    const ended = once(child, "exit").then(([code]) => {
+      throw new Error(`${binary} ended with exit code ${code}`);
+    });
+    await Promise.race([until(async () => (await fetch(`${url}/health/ready`)).ok, READY_WITHIN_MS), ended]);
   }
 
   /** Ends the process as a crash does; `start` goes on with the same data. */
