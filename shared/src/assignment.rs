@@ -213,7 +213,8 @@ pub struct Assignment {
     /// The model that made the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What the model's answers cost, by its list price.
+    /// What the picture cost by the model's list price; answers that did not become the picture are
+    /// in the metrics alone.
     #[serde(default)]
     pub cost_usd: f64,
     /// [`prompt_hash`] of the prompt.

@@ -510,16 +510,6 @@ impl Pictures {
         })
     }
 
-    /// Whether the bucket is there and lets us in.
-    pub async fn ping(&self) -> Result<(), CloudError> {
-        self.client
-            .head_bucket()
-            .bucket(&self.bucket)
-            .send()
-            .await?;
-        Ok(())
-    }
-
     /// Makes tries of `operation` until one succeeds, fails for good, or `patience` is over. Logs once, at the end.
     async fn tried<T, F>(
         &self,

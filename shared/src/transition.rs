@@ -281,13 +281,6 @@ pub fn count_model_call(token: &Token) -> Transition {
     Edits::new().add("model_calls", 1).when(Guard::held(token))
 }
 
-/// Counts what a model's answer cost, where its picture is not going to be stored.
-pub fn count_cost(token: &Token, cost_usd: f64) -> Transition {
-    Edits::new()
-        .add_float("cost_usd", cost_usd)
-        .when(Guard::held(token))
-}
-
 /// `pending` -> `success`.
 pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition {
     succeeded(finished, now)

@@ -21,7 +21,6 @@ enum Act {
     Renew(u8),
     Release(u8, bool),
     CountModelCall(u8),
-    CountCost(u8, u8),
     Succeed(u8),
     Fail(u8),
     FailUnclaimed,
@@ -47,7 +46,6 @@ fn act() -> impl Strategy<Value = Act> {
         2 => holder().prop_map(Act::Renew),
         3 => (holder(), any::<bool>()).prop_map(|(by, burn)| Act::Release(by, burn)),
         2 => holder().prop_map(Act::CountModelCall),
-        1 => (holder(), any::<u8>()).prop_map(|(by, cost)| Act::CountCost(by, cost)),
         2 => holder().prop_map(Act::Succeed),
         2 => holder().prop_map(Act::Fail),
         1 => Just(Act::FailUnclaimed),
@@ -83,7 +81,6 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
         Act::Release(by, false) => transition::release(&token(by), Budget::GiveBack, 0, later),
         Act::CountModelCall(by) => transition::count_model_call(&token(by)),
         // Sums of eighths are exact.
-        Act::CountCost(by, cost) => transition::count_cost(&token(by), f64::from(*cost) / 8.0),
         Act::Succeed(by) => transition::succeed(&token(by), &finished("key"), now),
         Act::Fail(by) => transition::fail(&token(by), &note(), 2, now),
         Act::FailUnclaimed => transition::fail_unclaimed(round, &note(), now),

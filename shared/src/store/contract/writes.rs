@@ -152,8 +152,6 @@ fn transitions() -> Vec<(Transition, &'static [&'static str])> {
             &["held", "run_out"],
         ),
         (transition::count_model_call(&mine), &["held", "run_out"]),
-        (transition::count_cost(&mine, 0.5), &["held", "run_out"]),
-        (transition::count_cost(&mine, 0.0), &["held", "run_out"]),
         (
             transition::succeed(&mine, &finished("key"), NOW),
             &["held", "run_out"],
