@@ -19,7 +19,6 @@ const CREATED_PRECISION: Duration = Duration::from_secs(1);
 /// What was seen of the queue so far.
 #[derive(Debug, Default)]
 pub struct Forgotten {
-    created_at: Option<Timestamp>,
     empty_since: Option<Timestamp>,
     empty_samples: u32,
 }
@@ -27,11 +26,10 @@ pub struct Forgotten {
 impl Forgotten {
     /// Takes a sample of the jobs' queue in.
     pub async fn sample(&mut self, app: &App, depth: &Depth) -> Result<(), StoreError> {
-        if self.created_at != Some(depth.created_at) {
-            let sent_before = depth.created_at + CREATED_PRECISION;
-            make_due(app, sent_before, "the queue was made anew").await?;
-            self.created_at = Some(depth.created_at);
-        }
+        // Each time, since workers that held some of them when the queue was lost may have held
+        // them at the last sample still.
+        let sent_before = depth.created_at + CREATED_PRECISION;
+        make_due(app, sent_before, "the queue was made anew").await?;
         if let Some(sent_before) = self.count_empty(depth.total(), Timestamp::now()) {
             make_due(app, sent_before, "the queue is empty").await?;
         }
