@@ -39,7 +39,7 @@ pub(crate) const SETTINGS: &[&[Setting]] = &[
 ];
 
 /// What holds here where the person set nothing else: one person needs no limit, and after a kill
-/// nobody should wait a minute for the claims of workers that died with everything else.
+/// the claims of workers that died with everything else run out soon.
 const ON_ONE_MACHINE: [(&str, &str); 2] =
     [("CREATE_LIMIT_PER_MINUTE", "0"), ("CLAIM_SECONDS", "10")];
 
