@@ -461,6 +461,14 @@ pub fn take_due(document: &Assignment, now: Timestamp, hold: Duration) -> Option
 }
 
 impl Transition {
+    /// Notes when the job was sent, too: a worker can be faster than the note of who sent it.
+    #[must_use]
+    pub fn noting_sent(mut self, at: Option<Timestamp>) -> Self {
+        self.edits
+            .extend(at.map(|at| Edit::Set("sent_at", value(at))));
+        self
+    }
+
     /// Only where `permanent` is this, too.
     #[must_use]
     pub fn if_permanent_is(mut self, permanent: bool) -> Self {

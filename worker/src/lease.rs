@@ -92,6 +92,7 @@ pub(crate) async fn claim(
             None => transition::claim(job.round, &claim, wake_at),
             Some(from) => transition::take_over(job.round, from, &claim, now, wake_at),
         };
+        let wish = wish.noting_sent(message.sent_at);
         if let Ok(Some(assignment)) = store.apply(id, &wish).await {
             let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
             return Ok(Claimed::Mine(lease, Box::new(assignment)));

@@ -6,7 +6,7 @@ use atelier_embedded::faults::{Kind, Service};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{World, problem};
+use crate::world::{SOON_AGAIN, World, problem};
 
 #[tokio::test]
 async fn a_prompt_is_acknowledged_and_its_job_is_sent_and_noted() {
@@ -147,7 +147,7 @@ async fn a_store_that_is_away_is_said_so_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_queue_that_is_away_is_no_reason_to_refuse() {
-    let world = World::start().await;
+    let world = World::with(&[SOON_AGAIN]).await;
     world.fault(Service::Sqs, Kind::Refuse);
     let id = world.create("a fox").await;
     assert!(world.document(&id).await.sent_at.is_none());

@@ -7,11 +7,11 @@ use atelier_shared::assignment::Status;
 use atelier_shared::timestamp::Timestamp;
 use atelier_shared::transition;
 
-use crate::world::World;
+use crate::world::{SOON_AGAIN, World};
 
 #[tokio::test]
 async fn a_send_that_failed_is_made_again() {
-    let world = World::start().await;
+    let world = World::with(&[SOON_AGAIN]).await;
     world.fault(Service::Sqs, Kind::Error);
     let id = world.create("a fox").await;
     assert_eq!(world.sent(), 0);
