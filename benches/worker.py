@@ -7,12 +7,21 @@
 
 Starts the embedded cloud, one API and one worker, each a process, posts the jobs and waits until
 none is pending. Linux only: it reads /proc.
+
+Queue, bucket and store can be other people's, of which the script makes what it needs without
+signing (ElasticMQ, moto):
+
+    moto_server --port 5555 &
+    judges/run sh -c 'benches/worker.py --binaries target/release --jobs 100 \\
+        --sqs "$ATELIER_TEST_SQS_ENDPOINT" --s3 http://127.0.0.1:5555 \\
+        --store "$ATELIER_TEST_MONGODB_URI"'
 """
 
 import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import time
@@ -49,6 +58,24 @@ def environment(cloud):
     raise SystemExit("the cloud did not start")
 
 
+def elsewhere(args):
+    """The variables of a queue, a bucket and a store that are not the embedded ones."""
+    env = {}
+    if args.sqs:
+        env["AWS_ENDPOINT_URL_SQS"] = args.sqs
+        for name, queue in (("SQS_QUEUE_URL", "jobs"), ("SQS_DEAD_LETTER_QUEUE_URL", "letters")):
+            question = f"{args.sqs}/?Action=CreateQueue&QueueName={queue}-{os.getpid()}"
+            with urllib.request.urlopen(question, timeout=30) as answer:
+                env[name] = re.search("<QueueUrl>(.*)</QueueUrl>", answer.read().decode())[1]
+    if args.s3:
+        bucket = f"pictures-{os.getpid()}"
+        env |= {"AWS_ENDPOINT_URL_S3": args.s3, "S3_BUCKET_NAME": bucket}
+        urllib.request.urlopen(urllib.request.Request(f"{args.s3}/{bucket}", method="PUT"))
+    if args.store:
+        env["STORE_URL"] = args.store
+    return env
+
+
 def cpu_seconds(pid):
     """User and system time of a process so far."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -67,6 +94,12 @@ def main():
     parser.add_argument("--jobs", type=int, default=100)
     parser.add_argument("--latency", default="0", help="the model's, in seconds")
     parser.add_argument("--slots", default="8")
+    parser.add_argument(
+        "--small", action="store_true", help="tiny pictures: what is left is all but the image path"
+    )
+    parser.add_argument("--sqs", help="address of another SQS")
+    parser.add_argument("--s3", help="address of another S3")
+    parser.add_argument("--store", help="another STORE_URL")
     args = parser.parse_args()
     processes = []
     with tempfile.TemporaryDirectory() as data:
@@ -76,11 +109,12 @@ def main():
                 stdout=subprocess.PIPE,
             )
             processes.append(cloud)
-            env = environment(cloud)
+            env = environment(cloud) | elsewhere(args)
             processes.append(start(args.binaries / "atelier-api", env=dict(env, LISTEN_ADDR=ADDRESS)))
             time.sleep(1)
             for n in range(args.jobs):
-                call("/assignments", {"prompt": f"A mountain lake, the {n}th", "fresh": True})
+                prompt = f"A mountain lake, the {n}th{' [small]' if args.small else ''}"
+                call("/assignments", {"prompt": prompt, "fresh": True})
             worker = start(args.binaries / "atelier-worker", env=dict(env, WORKER_SLOTS=args.slots))
             processes.append(worker)
             began = time.monotonic()
