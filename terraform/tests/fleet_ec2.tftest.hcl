@@ -257,6 +257,118 @@ run "scaling_policies" {
   }
 }
 
+# Feature: s3-image-storage, Property 27: Auto-scaling trigger
+run "the_first_job_wakes_an_empty_fleet" {
+  command = plan
+
+  module {
+    source = "./modules/ec2-fleet"
+  }
+
+  variables {
+    name        = "atelier-worker"
+    image       = "registry.example.org/atelier-worker:1.2.3"
+    port        = 8081
+    environment = { S3_BUCKET_NAME = "images-bucket", CLOUDFRONT_DOMAIN = "d1.cloudfront.net", AWS_REGION = "us-west-2", QUOTED = "it's" }
+    secrets     = { STORE_URL = "arn:aws:secretsmanager:us-west-2:123456789012:secret:store-url" }
+    role        = { name = "atelier-worker", arn = "arn:aws:iam::123456789012:role/atelier-worker", execution_arn = "arn:aws:iam::123456789012:role/atelier-execution" }
+    network     = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+    size        = { instance_types = ["c6i.large", "c6a.large"], cpu = 1024, memory = 2048 }
+    capacity    = { min = 0, max = 4, on_demand_base = 1, spot_percent = 80 }
+    scaling = {
+      cpu_percent                = 70
+      metric_period_seconds      = 60
+      boot_seconds               = 60
+      scale_out_cooldown_seconds = 60
+      scale_in_cooldown_seconds  = 300
+      backlog                    = { queue_name = "atelier-jobs", per_worker = 48 }
+    }
+    grace_seconds = 25
+    region        = "us-west-2"
+    log_group     = "/atelier/worker"
+    collector     = { image = "collector:1", config = "receivers: {}" }
+  }
+
+  assert {
+    condition     = aws_autoscaling_policy.wake[0].policy_type == "StepScaling" && aws_autoscaling_policy.wake[0].adjustment_type == "ChangeInCapacity"
+    error_message = "It only ever adds."
+  }
+
+  assert {
+    condition     = one(aws_autoscaling_policy.wake[0].step_adjustment).scaling_adjustment == 1 && tonumber(one(aws_autoscaling_policy.wake[0].step_adjustment).metric_interval_lower_bound) == 0
+    error_message = "One worker."
+  }
+
+  assert {
+    condition     = aws_autoscaling_policy.wake[0].estimated_instance_warmup == 60 + 2 * 60
+    error_message = "And no other while that one boots and its metric is late."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.wake[0].comparison_operator == "GreaterThanThreshold" &&
+      aws_cloudwatch_metric_alarm.wake[0].threshold == 0 &&
+      aws_cloudwatch_metric_alarm.wake[0].evaluation_periods == 1
+    )
+    error_message = "One job, seen once, is enough."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.wake[0].alarm_actions == toset([aws_autoscaling_policy.wake[0].arn])
+    error_message = "The alarm starts it."
+  }
+
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.wake[0].metric_query : query.expression if query.return_data == true] == ["IF(FILL(running, 0) > 0, 0, visible)"]
+    error_message = "Only where none runs; a fleet that says nothing has none."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.wake[0].metric_query :
+      query.id => "${one(query.metric).namespace} ${one(query.metric).metric_name} ${one(query.metric).period}" if query.id != "unattended"
+    } == { visible = "AWS/SQS ApproximateNumberOfMessagesVisible 60", running = "AWS/AutoScaling GroupInServiceInstances 60" }
+    error_message = "From the same metrics as the backlog, once a minute."
+  }
+}
+
+run "a_fleet_that_is_never_empty_needs_no_wake" {
+  command = plan
+
+  module {
+    source = "./modules/ec2-fleet"
+  }
+
+  variables {
+    name        = "atelier-worker"
+    image       = "registry.example.org/atelier-worker:1.2.3"
+    port        = 8081
+    environment = { S3_BUCKET_NAME = "images-bucket", CLOUDFRONT_DOMAIN = "d1.cloudfront.net", AWS_REGION = "us-west-2", QUOTED = "it's" }
+    secrets     = { STORE_URL = "arn:aws:secretsmanager:us-west-2:123456789012:secret:store-url" }
+    role        = { name = "atelier-worker", arn = "arn:aws:iam::123456789012:role/atelier-worker", execution_arn = "arn:aws:iam::123456789012:role/atelier-execution" }
+    network     = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+    size        = { instance_types = ["c6i.large", "c6a.large"], cpu = 1024, memory = 2048 }
+    capacity    = { min = 1, max = 4, on_demand_base = 1, spot_percent = 80 }
+    scaling = {
+      cpu_percent                = 70
+      metric_period_seconds      = 60
+      boot_seconds               = 60
+      scale_out_cooldown_seconds = 60
+      scale_in_cooldown_seconds  = 300
+      backlog                    = { queue_name = "atelier-jobs", per_worker = 48 }
+    }
+    grace_seconds = 25
+    region        = "us-west-2"
+    log_group     = "/atelier/worker"
+    collector     = { image = "collector:1", config = "receivers: {}" }
+  }
+
+  assert {
+    condition     = length(aws_autoscaling_policy.wake) == 0 && length(aws_cloudwatch_metric_alarm.wake) == 0
+    error_message = "The backlog alone scales it."
+  }
+}
+
 run "api" {
   command = plan
 
@@ -331,7 +443,7 @@ run "api_policies" {
   }
 
   assert {
-    condition     = length(aws_autoscaling_policy.backlog) == 0
+    condition     = length(aws_autoscaling_policy.backlog) == 0 && length(aws_autoscaling_policy.wake) == 0
     error_message = "The API has no backlog."
   }
 }

@@ -87,10 +87,11 @@ pub enum Metric {
 
 /// Amazon EC2 Auto Scaling, "Target tracking scaling policies": an alarm above the target and one
 /// below it, in proportion to the metric; out when any policy asks for it, in only when all do,
-/// and not while instances warm up.
+/// and not while instances warm up. Where the fleet may be empty, a step policy wakes it.
 #[derive(Clone, Debug)]
 pub struct TargetTracking {
     trackers: Vec<Tracker>,
+    wake: Option<Wake>,
     scale_in_cooldown: f64,
     last_activity: f64,
 }
@@ -129,6 +130,7 @@ impl TargetTracking {
         };
         Self {
             trackers: metrics.iter().map(tracker).collect(),
+            wake: (numbers.worker.min == 0).then(|| Wake::new(numbers)),
             scale_in_cooldown: numbers.worker.scale_in_cooldown_seconds,
             last_activity: f64::NEG_INFINITY,
         }
@@ -140,7 +142,9 @@ impl TargetTracking {
             .iter_mut()
             .map(|tracker| tracker.wish(reading))
             .collect();
-        let out = wishes.iter().filter_map(|wish| wish.out).max();
+        let wake = self.wake.as_mut();
+        let woken = wake.and_then(|wake| wake.wish(now, reading, capacity));
+        let out = wishes.iter().filter_map(|wish| wish.out).chain(woken).max();
         let desired = match out {
             Some(workers) => workers.max(capacity.desired),
             None => self.scale_in(now, &wishes, capacity),
@@ -162,6 +166,33 @@ impl TargetTracking {
         most.map_or(capacity.desired, |workers| {
             workers.clamp(least, capacity.desired)
         })
+    }
+}
+
+/// Step scaling from none, as Terraform builds it beside the trackers: jobs wait and no worker is
+/// in service, so one is added, and no other while that one warms up.
+#[derive(Clone, Debug)]
+struct Wake {
+    warmup: f64,
+    last: f64,
+}
+
+impl Wake {
+    fn new(numbers: &Numbers) -> Self {
+        Self {
+            // Terraform's `wake_seconds`.
+            warmup: numbers.worker.boot_seconds + 2.0 * numbers.metric_period_seconds,
+            last: f64::NEG_INFINITY,
+        }
+    }
+
+    fn wish(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> Option<u32> {
+        let unattended = reading.visible > 0.0 && reading.running == 0;
+        if !unattended || now - self.last < self.warmup {
+            return None;
+        }
+        self.last = now;
+        Some(capacity.desired + 1)
     }
 }
 

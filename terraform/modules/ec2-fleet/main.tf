@@ -218,6 +218,73 @@ resource "aws_autoscaling_policy" "backlog" {
   }
 }
 
+# Below its target the backlog adds nobody, and for no worker the target is as high as for one. So
+# where the group may be empty, the first job that waits starts one; the backlog does the rest.
+
+locals {
+  wakes        = var.scaling.backlog != null && var.capacity.min == 0
+  wake_seconds = var.scaling.boot_seconds + 2 * var.scaling.metric_period_seconds
+}
+
+resource "aws_autoscaling_policy" "wake" {
+  count = local.wakes ? 1 : 0
+
+  name                   = "${var.name}-wake"
+  autoscaling_group_name = aws_autoscaling_group.this.name
+  policy_type            = "StepScaling"
+  adjustment_type        = "ChangeInCapacity"
+  # The alarm still rings while the first one boots and its metric is late; none is added meanwhile.
+  estimated_instance_warmup = local.wake_seconds
+
+  step_adjustment {
+    metric_interval_lower_bound = 0
+    scaling_adjustment          = 1
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "wake" {
+  count = local.wakes ? 1 : 0
+
+  alarm_name          = "${var.name}-wake"
+  alarm_description   = "Jobs wait and no worker runs: one is started. Nobody has to do anything."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = aws_autoscaling_policy.wake[*].arn
+
+  metric_query {
+    id          = "unattended"
+    label       = "Jobs waiting while no worker runs"
+    expression  = "IF(FILL(running, 0) > 0, 0, visible)"
+    return_data = true
+  }
+
+  metric_query {
+    id = "visible"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.scaling.backlog.queue_name }
+      period      = var.scaling.metric_period_seconds
+      stat        = "Average"
+    }
+  }
+
+  metric_query {
+    id = "running"
+
+    metric {
+      namespace   = "AWS/AutoScaling"
+      metric_name = "GroupInServiceInstances"
+      dimensions  = { AutoScalingGroupName = aws_autoscaling_group.this.name }
+      period      = var.scaling.metric_period_seconds
+      stat        = "Average"
+    }
+  }
+}
+
 resource "aws_autoscaling_policy" "cpu" {
   name                      = "${var.name}-cpu"
   autoscaling_group_name    = aws_autoscaling_group.this.name

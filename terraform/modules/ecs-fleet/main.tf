@@ -194,6 +194,78 @@ resource "aws_appautoscaling_policy" "backlog" {
   }
 }
 
+# Below its target the backlog adds nobody, and for no worker the target is as high as for one. So
+# where the service may be empty, the first job that waits starts one; the backlog does the rest.
+
+locals {
+  wakes        = var.scaling.backlog != null && var.capacity.min == 0
+  wake_seconds = var.scaling.boot_seconds + 2 * var.scaling.metric_period_seconds
+}
+
+resource "aws_appautoscaling_policy" "wake" {
+  count = local.wakes ? 1 : 0
+
+  name               = "${var.name}-wake"
+  policy_type        = "StepScaling"
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  resource_id        = aws_appautoscaling_target.this.resource_id
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+
+  step_scaling_policy_configuration {
+    adjustment_type = "ChangeInCapacity"
+    # The alarm still rings while the first one boots and its metric is late; none is added meanwhile.
+    cooldown = local.wake_seconds
+
+    step_adjustment {
+      metric_interval_lower_bound = 0
+      scaling_adjustment          = 1
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "wake" {
+  count = local.wakes ? 1 : 0
+
+  alarm_name          = "${var.name}-wake"
+  alarm_description   = "Jobs wait and no worker runs: one is started. Nobody has to do anything."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = aws_appautoscaling_policy.wake[*].arn
+
+  metric_query {
+    id          = "unattended"
+    label       = "Jobs waiting while no worker runs"
+    expression  = "IF(FILL(running, 0) > 0, 0, visible)"
+    return_data = true
+  }
+
+  metric_query {
+    id = "visible"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.scaling.backlog.queue_name }
+      period      = var.scaling.metric_period_seconds
+      stat        = "Average"
+    }
+  }
+
+  metric_query {
+    id = "running"
+
+    metric {
+      namespace   = "ECS/ContainerInsights"
+      metric_name = "RunningTaskCount"
+      dimensions  = { ClusterName = aws_ecs_cluster.this.name, ServiceName = aws_ecs_service.this.name }
+      period      = var.scaling.metric_period_seconds
+      stat        = "Average"
+    }
+  }
+}
+
 resource "aws_appautoscaling_policy" "cpu" {
   name               = "${var.name}-cpu"
   policy_type        = "TargetTrackingScaling"

@@ -114,3 +114,11 @@ mock_resource "aws_security_group" {
 mock_resource "aws_route_table" {
   defaults = { id = "rtb-1" }
 }
+
+mock_resource "aws_autoscaling_policy" {
+  defaults = { arn = "arn:aws:autoscaling:us-west-2:123456789012:scalingPolicy:55555555:autoScalingGroupName/atelier-worker:policyName/atelier-worker-wake" }
+}
+
+mock_resource "aws_appautoscaling_policy" {
+  defaults = { arn = "arn:aws:autoscaling:us-west-2:123456789012:scalingPolicy:66666666:resource/ecs/service/atelier-worker/atelier-worker:policyName/atelier-worker-wake" }
+}

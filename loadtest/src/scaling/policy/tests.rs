@@ -89,6 +89,23 @@ fn cpu_alone_sees_no_backlog() {
 }
 
 #[test]
+fn one_job_wakes_an_empty_fleet_and_no_second_worker_while_the_first_warms_up() {
+    let mut numbers = shipped();
+    numbers.worker.min = 0;
+    let mut policy = Policy::target_tracking(&numbers, &[Metric::BacklogPerWorker, Metric::Cpu]);
+    let empty = Capacity {
+        min: 0,
+        ..capacity(0)
+    };
+    let asked = by_minute(
+        &mut policy,
+        &[0.0, 1.0, 1.0, 1.0, 1.0].map(|visible| reading(visible, 0)),
+        empty,
+    );
+    assert_eq!(asked, [0, 1, 1, 1, 2]);
+}
+
+#[test]
 fn keda_counts_what_is_in_flight_too_and_at_most_doubles_or_adds_four() {
     let mut policy = Policy::Keda(Keda::new(&shipped()));
     let asked = policy.decide(0.0, &reading(4800.0, 1), capacity(1));
