@@ -168,6 +168,16 @@ resource "aws_iam_role_policy" "deploy_release" {
   })
 }
 
+locals {
+  # The tags of what ECS scales.
+  plan_ecs = [{
+    Sid      = "ScalingTargets"
+    Effect   = "Allow"
+    Action   = "application-autoscaling:ListTagsForResource"
+    Resource = "arn:${local.partition}:application-autoscaling:${local.regional}:scalable-target/*"
+  }]
+}
+
 # A plan reads all that the stack holds.
 resource "aws_iam_role_policy" "deploy_plan" {
   #checkov:skip=CKV_AWS_355:The last statement's Describe calls know no resource; all others are named.
@@ -176,7 +186,7 @@ resource "aws_iam_role_policy" "deploy_plan" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([for statement in local.plan_ecs : statement if var.fleet == "ecs"], [
       {
         Sid    = "Buckets"
         Effect = "Allow"
@@ -304,6 +314,6 @@ resource "aws_iam_role_policy" "deploy_plan" {
         ]
         Resource = "*"
       },
-    ]
+    ])
   })
 }

@@ -210,7 +210,10 @@ resource "aws_iam_role_policy" "telemetry" {
 locals {
   store_url_secret_arn = coalesce(var.store_url_secret_arn, try(aws_secretsmanager_secret.store_url[0].arn, null))
 
-  start_statements = [
+  # A secret under AWS's own key needs no statement.
+  store_url_key_arns = var.store_url_secret_arn == null ? tolist([aws_kms_key.logs.arn]) : tolist(var.store_url_key_arn[*])
+
+  start_statements = concat([
     {
       Sid      = "RegistryLoginKnowsNoResource"
       Effect   = "Allow"
@@ -229,13 +232,12 @@ locals {
       Action   = "secretsmanager:GetSecretValue"
       Resource = local.store_url_secret_arn
     },
-    {
+    ], [for key in local.store_url_key_arns : {
       Sid      = "StoreUrlKey"
       Effect   = "Allow"
       Action   = "kms:Decrypt"
-      Resource = aws_kms_key.logs.arn
-    },
-  ]
+      Resource = key
+  }])
 }
 
 resource "aws_iam_role_policy" "instance" {

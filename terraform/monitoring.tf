@@ -149,9 +149,12 @@ resource "aws_cloudwatch_metric_alarm" "bucket_size" {
   }
 }
 
+# A job begins by asking with HEAD whether its picture is there already, and of a new one it is not:
+# that 404 is the normal case. So as many errors as there were HEADs are none, and HEADs are no
+# requests; what GET, PUT and DELETE are refused counts in full where HEADs were refused as well.
 resource "aws_cloudwatch_metric_alarm" "s3_4xx" {
   alarm_name          = "${var.name}-s3-4xx"
-  alarm_description   = "More than 10% of the bucket's requests were answered 4xx."
+  alarm_description   = "More than 10% of the bucket's requests, those of method HEAD left out, were answered 4xx."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 10
   evaluation_periods  = 2
@@ -162,12 +165,22 @@ resource "aws_cloudwatch_metric_alarm" "s3_4xx" {
   metric_query {
     id          = "error_percent"
     label       = "4xx in percent"
-    expression  = "IF(requests > 0, 100 * FILL(errors, 0) / requests, 0)"
+    expression  = "IF(other_errors > 0 AND other_requests > 0, 100 * other_errors / other_requests, 0)"
     return_data = true
   }
 
+  metric_query {
+    id         = "other_errors"
+    expression = "FILL(errors, 0) - FILL(heads, 0)"
+  }
+
+  metric_query {
+    id         = "other_requests"
+    expression = "requests - FILL(heads, 0)"
+  }
+
   dynamic "metric_query" {
-    for_each = { requests = "AllRequests", errors = "4xxErrors" }
+    for_each = { requests = "AllRequests", errors = "4xxErrors", heads = "HeadRequests" }
 
     content {
       id = metric_query.key
@@ -303,7 +316,16 @@ locals {
 
   # Title, metrics, and what differs from a sum a minute in the stack's region.
   widgets = [
-    { title = "Bucket size (bytes)", stat = "Average", period = 86400, stacked = true, metrics = [for type in local.storage_types : ["AWS/S3", "BucketSizeBytes", "BucketName", aws_s3_bucket.images.id, "StorageType", type, { label = type }]] },
+    {
+      title   = "Bucket size (GB)"
+      stat    = "Average"
+      period  = 86400
+      stacked = true
+      metrics = concat(
+        [for index, type in local.storage_types : ["AWS/S3", "BucketSizeBytes", "BucketName", aws_s3_bucket.images.id, "StorageType", type, { id = "m${index}", visible = false }]],
+        [for index, type in local.storage_types : [{ expression = "m${index} / 1000000000", label = type }]],
+      )
+    },
     { title = "Pictures stored", stat = "Average", period = 86400, metrics = [["AWS/S3", "NumberOfObjects", "BucketName", aws_s3_bucket.images.id, "StorageType", "AllStorageTypes"]] },
     { title = "S3 requests", metrics = [for name in ["GetRequests", "PutRequests", "HeadRequests", "AllRequests"] : concat(["AWS/S3", name], local.s3_request)] },
     { title = "S3 errors", metrics = [for name in ["4xxErrors", "5xxErrors"] : concat(["AWS/S3", name], local.s3_request)] },

@@ -10,6 +10,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
     error_message = "name must be 3 to 20 characters of a-z, 0-9 and hyphen, begin with a letter and not end with a hyphen."
   }
+
+  validation {
+    condition     = !startswith(var.name, "internal-") && !strcontains(var.name, "--")
+    error_message = "name must not begin with internal-, which load balancers reserve, nor hold two hyphens in a row, which ECR refuses."
+  }
 }
 
 variable "aws_region" {
@@ -19,7 +24,7 @@ variable "aws_region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)?-(central|(north|south)?(east|west)|north|south)-[1-9]$", var.aws_region))
     error_message = "aws_region must be a region's name such as us-west-2."
   }
 }
@@ -31,7 +36,7 @@ variable "bedrock_region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.bedrock_region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)?-(central|(north|south)?(east|west)|north|south)-[1-9]$", var.bedrock_region))
     error_message = "bedrock_region must be a region's name such as us-west-2."
   }
 }
@@ -74,8 +79,8 @@ variable "image_lifecycle_ia_days" {
   nullable    = false
 
   validation {
-    condition     = var.image_lifecycle_ia_days >= 30 && floor(var.image_lifecycle_ia_days) == var.image_lifecycle_ia_days
-    error_message = "image_lifecycle_ia_days must be a whole number of at least 30: S3 moves nothing to Infrequent Access earlier."
+    condition     = var.image_lifecycle_ia_days >= 30 && var.image_lifecycle_ia_days <= 36500 && floor(var.image_lifecycle_ia_days) == var.image_lifecycle_ia_days
+    error_message = "image_lifecycle_ia_days must be a whole number from 30 to 36500 (a hundred years). S3 moves nothing to Infrequent Access earlier than after 30."
   }
 }
 
@@ -86,8 +91,8 @@ variable "image_lifecycle_glacier_days" {
   nullable    = false
 
   validation {
-    condition     = var.image_lifecycle_glacier_days >= 30 && floor(var.image_lifecycle_glacier_days) == var.image_lifecycle_glacier_days
-    error_message = "image_lifecycle_glacier_days must be a whole number of at least 30: S3 keeps an object that long in Infrequent Access."
+    condition     = var.image_lifecycle_glacier_days >= 30 && var.image_lifecycle_glacier_days <= 36500 && floor(var.image_lifecycle_glacier_days) == var.image_lifecycle_glacier_days
+    error_message = "image_lifecycle_glacier_days must be a whole number from 30 to 36500 (a hundred years). S3 keeps an object at least 30 days in Infrequent Access."
   }
 }
 
@@ -98,8 +103,8 @@ variable "image_lifecycle_expiration_days" {
   nullable    = false
 
   validation {
-    condition     = var.image_lifecycle_expiration_days >= 1 && floor(var.image_lifecycle_expiration_days) == var.image_lifecycle_expiration_days
-    error_message = "image_lifecycle_expiration_days must be a whole number of at least 1."
+    condition     = var.image_lifecycle_expiration_days >= 1 && var.image_lifecycle_expiration_days <= 36500 && floor(var.image_lifecycle_expiration_days) == var.image_lifecycle_expiration_days
+    error_message = "image_lifecycle_expiration_days must be a whole number from 1 to 36500 (a hundred years)."
   }
 }
 
@@ -134,8 +139,8 @@ variable "image_noncurrent_days" {
   nullable    = false
 
   validation {
-    condition     = var.image_noncurrent_days >= 1 && floor(var.image_noncurrent_days) == var.image_noncurrent_days
-    error_message = "image_noncurrent_days must be a whole number of at least 1."
+    condition     = var.image_noncurrent_days >= 1 && var.image_noncurrent_days <= 36500 && floor(var.image_noncurrent_days) == var.image_noncurrent_days
+    error_message = "image_noncurrent_days must be a whole number from 1 to 36500 (a hundred years)."
   }
 }
 
@@ -218,6 +223,11 @@ variable "cdn_aliases" {
     condition     = length(var.cdn_aliases) == 0 || var.cdn_certificate_arn != null
     error_message = "cdn_aliases needs cdn_certificate_arn: CloudFront serves an own name only with its certificate."
   }
+
+  validation {
+    condition     = alltrue([for alias in var.cdn_aliases : can(regex("^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$", alias))])
+    error_message = "cdn_aliases must be domain names such as pictures.example.org, in lower case, without scheme, port and path."
+  }
 }
 
 variable "cdn_certificate_arn" {
@@ -226,7 +236,7 @@ variable "cdn_certificate_arn" {
   default     = null
 
   validation {
-    condition     = var.cdn_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:us-east-1:", var.cdn_certificate_arn))
+    condition     = var.cdn_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9-]+$", var.cdn_certificate_arn))
     error_message = "cdn_certificate_arn must be the ARN of an ACM certificate in us-east-1, where CloudFront looks for it."
   }
 }
@@ -261,12 +271,22 @@ variable "api_image" {
   description = "Image of the API from elsewhere, instead of this installation's repository."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.api_image == null || can(regex("^[a-z0-9][A-Za-z0-9._:/@-]*$", var.api_image))
+    error_message = "api_image must be the name of an image such as registry.example.org/atelier:1.0.0, or null."
+  }
 }
 
 variable "worker_image" {
   description = "Image of the worker from elsewhere, instead of this installation's repository."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.worker_image == null || can(regex("^[a-z0-9][A-Za-z0-9._:/@-]*$", var.worker_image))
+    error_message = "worker_image must be the name of an image such as registry.example.org/atelier:1.0.0, or null."
+  }
 }
 
 variable "collector_image" {
@@ -274,16 +294,37 @@ variable "collector_image" {
   type        = string
   default     = "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9][A-Za-z0-9._:/@-]*$", var.collector_image))
+    error_message = "collector_image must be the name of an image such as registry.example.org/collector:1.0.0."
+  }
 }
 
 variable "store_url_secret_arn" {
-  description = "Secrets Manager secret whose value is `STORE_URL` (`mongodb+srv://...`). `null` makes an empty one, to be filled by hand."
+  description = "Secrets Manager secret in `aws_region` whose value is `STORE_URL` (`mongodb+srv://...`). `null` makes an empty one, to be filled by hand."
   type        = string
   default     = null
 
   validation {
-    condition     = var.store_url_secret_arn == null || can(regex("^arn:[a-z-]+:secretsmanager:", var.store_url_secret_arn))
-    error_message = "store_url_secret_arn must be the ARN of a Secrets Manager secret."
+    condition     = var.store_url_secret_arn == null || can(regex("^arn:[a-z-]+:secretsmanager:${var.aws_region}:[0-9]{12}:secret:.+$", var.store_url_secret_arn))
+    error_message = "store_url_secret_arn must be the ARN of a Secrets Manager secret in aws_region, where the services look for it."
+  }
+}
+
+variable "store_url_key_arn" {
+  description = "KMS key of `store_url_secret_arn`, where that secret has one of yours; `null` where it has AWS's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.store_url_key_arn == null || can(regex("^arn:[a-z-]+:kms:${var.aws_region}:[0-9]{12}:key/[A-Za-z0-9-]+$", var.store_url_key_arn))
+    error_message = "store_url_key_arn must be the ARN of a KMS key (not of an alias) in aws_region, where its secret is."
+  }
+
+  validation {
+    condition     = var.store_url_key_arn == null || var.store_url_secret_arn != null
+    error_message = "store_url_key_arn needs store_url_secret_arn: a secret made here is under a key made here."
   }
 }
 
@@ -298,8 +339,8 @@ variable "bedrock_models" {
   nullable = false
 
   validation {
-    condition     = length(var.bedrock_models) > 0 && alltrue([for model in var.bedrock_models : can(regex("^(amazon|stability)\\.[a-z0-9.:-]+$", model))])
-    error_message = "bedrock_models must name at least one model, each of the amazon. or stability. family, without wildcards."
+    condition     = length(var.bedrock_models) > 0 && alltrue([for model in var.bedrock_models : can(regex("^(amazon\\.(nova-canvas|titan-image)-|stability\\.)[a-z0-9.:-]+$", model))])
+    error_message = "bedrock_models must name at least one model, each amazon.nova-canvas-, amazon.titan-image- or stability., without wildcards: a worker starts with no other."
   }
 }
 
@@ -310,8 +351,8 @@ variable "claim_seconds" {
   nullable    = false
 
   validation {
-    condition     = var.claim_seconds >= 10 && var.claim_seconds <= 43200 && floor(var.claim_seconds) == var.claim_seconds
-    error_message = "claim_seconds must be a whole number from 10 to 43200, SQS's longest visibility timeout."
+    condition     = var.claim_seconds >= 10 && var.claim_seconds <= 3600 && floor(var.claim_seconds) == var.claim_seconds
+    error_message = "claim_seconds must be a whole number from 10 to 3600: no service starts with a longer claim."
   }
 }
 
@@ -334,8 +375,8 @@ variable "max_attempts" {
   nullable    = false
 
   validation {
-    condition     = var.max_attempts >= 1 && floor(var.max_attempts) == var.max_attempts
-    error_message = "max_attempts must be a whole number of at least 1."
+    condition     = var.max_attempts >= 1 && var.max_attempts <= 100 && floor(var.max_attempts) == var.max_attempts
+    error_message = "max_attempts must be a whole number from 1 to 100: no service starts with more."
   }
 }
 
@@ -358,8 +399,8 @@ variable "create_limit_per_minute" {
   nullable    = false
 
   validation {
-    condition     = var.create_limit_per_minute >= 0 && floor(var.create_limit_per_minute) == var.create_limit_per_minute
-    error_message = "create_limit_per_minute must be a whole number of at least 0."
+    condition     = var.create_limit_per_minute >= 0 && var.create_limit_per_minute <= 1000000 && floor(var.create_limit_per_minute) == var.create_limit_per_minute
+    error_message = "create_limit_per_minute must be a whole number from 0 to 1000000: the API does not start with more."
   }
 }
 
@@ -392,6 +433,11 @@ variable "api_environment" {
   type        = map(string)
   default     = { AUTH = "off" }
   nullable    = false
+
+  validation {
+    condition     = lookup(var.api_environment, "AUTH", "off") == "off"
+    error_message = "api_environment's AUTH must be off or absent: the API does not start with another."
+  }
 }
 
 variable "worker_environment" {
@@ -456,8 +502,8 @@ variable "api_instance_types" {
   nullable    = false
 
   validation {
-    condition     = length(var.api_instance_types) > 0
-    error_message = "api_instance_types must name at least one instance type."
+    condition     = length(var.api_instance_types) > 0 && alltrue([for type in var.api_instance_types : can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", type))])
+    error_message = "api_instance_types must name at least one instance type, each such as c6i.large."
   }
 }
 
@@ -468,8 +514,8 @@ variable "worker_instance_types" {
   nullable    = false
 
   validation {
-    condition     = length(var.worker_instance_types) > 0
-    error_message = "worker_instance_types must name at least one instance type."
+    condition     = length(var.worker_instance_types) > 0 && alltrue([for type in var.worker_instance_types : can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", type))])
+    error_message = "worker_instance_types must name at least one instance type, each such as c6i.large."
   }
 }
 
@@ -484,11 +530,30 @@ variable "ami_id" {
   }
 }
 
+locals {
+  # Fargate's CPU units, and the memory in MiB that it gives to each: AWS, "Amazon ECS task
+  # definition parameters for Fargate", task size.
+  fargate_memory = {
+    "256"   = [512, 1024, 2048]
+    "512"   = range(1024, 4096 + 1, 1024)
+    "1024"  = range(2048, 8192 + 1, 1024)
+    "2048"  = range(4096, 16384 + 1, 1024)
+    "4096"  = range(8192, 30720 + 1, 1024)
+    "8192"  = range(16384, 61440 + 1, 4096)
+    "16384" = range(32768, 122880 + 1, 8192)
+  }
+}
+
 variable "api_task_size" {
   description = "`ecs`: the API task's CPU units (1024 = one vCPU) and memory in MiB, collector included."
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 512, memory = 1024 }
   nullable    = false
+
+  validation {
+    condition     = contains(lookup(local.fargate_memory, tostring(var.api_task_size.cpu), []), var.api_task_size.memory)
+    error_message = "api_task_size must be a pair that Fargate has: cpu 256 with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720, all by 1024; 8192 with 16384 to 61440 by 4096; 16384 with 32768 to 122880 by 8192."
+  }
 }
 
 variable "worker_task_size" {
@@ -496,6 +561,11 @@ variable "worker_task_size" {
   type        = object({ cpu = number, memory = number })
   default     = { cpu = 1024, memory = 2048 }
   nullable    = false
+
+  validation {
+    condition     = contains(lookup(local.fargate_memory, tostring(var.worker_task_size.cpu), []), var.worker_task_size.memory)
+    error_message = "worker_task_size must be a pair that Fargate has: cpu 256 with memory 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720, all by 1024; 8192 with 16384 to 61440 by 4096; 16384 with 32768 to 122880 by 8192."
+  }
 }
 
 # Network
@@ -509,6 +579,11 @@ variable "vpc_cidr" {
   validation {
     condition     = can(cidrnetmask(var.vpc_cidr)) && try(tonumber(split("/", var.vpc_cidr)[1]) >= 16 && tonumber(split("/", var.vpc_cidr)[1]) <= 20, false)
     error_message = "vpc_cidr must be an IPv4 range between /16 and /20, such as 10.40.0.0/16."
+  }
+
+  validation {
+    condition     = !can(cidrnetmask(var.vpc_cidr)) || try(cidrsubnet(var.vpc_cidr, 0, 0) == var.vpc_cidr, false)
+    error_message = "vpc_cidr must begin at its range's first address: 10.40.0.0/16, not 10.40.7.0/16."
   }
 }
 
@@ -545,8 +620,8 @@ variable "store_cidrs" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for cidr in var.store_cidrs : can(cidrnetmask(cidr))])
-    error_message = "store_cidrs must be IPv4 ranges such as 10.0.0.0/8."
+    condition     = alltrue([for cidr in var.store_cidrs : can(cidrnetmask(cidr)) && try(cidrsubnet(cidr, 0, 0) == cidr, false)])
+    error_message = "store_cidrs must be IPv4 ranges such as 10.0.0.0/8, each beginning at its first address."
   }
 }
 
@@ -556,8 +631,8 @@ variable "api_certificate_arn" {
   default     = null
 
   validation {
-    condition     = var.api_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:", var.api_certificate_arn))
-    error_message = "api_certificate_arn must be the ARN of an ACM certificate."
+    condition     = var.api_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:${var.aws_region}:[0-9]{12}:certificate/[A-Za-z0-9-]+$", var.api_certificate_arn))
+    error_message = "api_certificate_arn must be the ARN of an ACM certificate in aws_region, where the load balancer looks for it."
   }
 }
 
@@ -568,13 +643,14 @@ variable "api_ingress_cidrs" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for cidr in var.api_ingress_cidrs : can(cidrnetmask(cidr))])
-    error_message = "api_ingress_cidrs must be IPv4 ranges such as 203.0.113.7/32."
+    condition     = alltrue([for cidr in var.api_ingress_cidrs : can(cidrnetmask(cidr)) && try(cidrsubnet(cidr, 0, 0) == cidr, false)])
+    error_message = "api_ingress_cidrs must be IPv4 ranges such as 203.0.113.7/32, each beginning at its first address."
   }
 
   validation {
-    condition     = !contains(var.api_ingress_cidrs, "0.0.0.0/0") || (var.api_certificate_arn != null && lookup(var.api_environment, "AUTH", "") != "off")
-    error_message = "api_ingress_cidrs may hold 0.0.0.0/0 only with api_certificate_arn and with authentication (no AUTH = \"off\" in api_environment): everybody could read the traffic and spend the model's budget."
+    # Two halves are the whole: what is wider than the largest network that anybody owns is open.
+    condition     = alltrue([for cidr in var.api_ingress_cidrs : try(tonumber(split("/", cidr)[1]) >= 8, true)]) || (var.api_certificate_arn != null && lookup(var.api_environment, "AUTH", "") != "off")
+    error_message = "api_ingress_cidrs may hold 0.0.0.0/0, or another range wider than a /8, only with api_certificate_arn and with authentication (no AUTH = \"off\" in api_environment): everybody could read the traffic and spend the model's budget."
   }
 }
 
@@ -597,8 +673,8 @@ variable "alarm_topic_arn" {
   default     = null
 
   validation {
-    condition     = var.alarm_topic_arn == null || can(regex("^arn:[a-z-]+:sns:", var.alarm_topic_arn))
-    error_message = "alarm_topic_arn must be the ARN of an SNS topic."
+    condition     = var.alarm_topic_arn == null || can(regex("^arn:[a-z-]+:sns:${var.aws_region}:[0-9]{12}:[A-Za-z0-9_-]+$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be the ARN of an SNS topic in aws_region: an alarm tells a topic of its own region only."
   }
 }
 
@@ -608,7 +684,7 @@ variable "alarm_topic_arn_us_east_1" {
   default     = null
 
   validation {
-    condition     = var.alarm_topic_arn_us_east_1 == null || can(regex("^arn:[a-z-]+:sns:us-east-1:", var.alarm_topic_arn_us_east_1))
+    condition     = var.alarm_topic_arn_us_east_1 == null || can(regex("^arn:[a-z-]+:sns:us-east-1:[0-9]{12}:[A-Za-z0-9_-]+$", var.alarm_topic_arn_us_east_1))
     error_message = "alarm_topic_arn_us_east_1 must be the ARN of an SNS topic in us-east-1, where CloudFront's metrics are."
   }
 }

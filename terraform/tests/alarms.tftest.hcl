@@ -101,13 +101,22 @@ run "pictures" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.s3_4xx.threshold == 10 && { for query in aws_cloudwatch_metric_alarm.s3_4xx.metric_query : query.id => one(query.metric).metric_name if length(query.metric) > 0 } == { requests = "AllRequests", errors = "4xxErrors" }
+    condition     = aws_cloudwatch_metric_alarm.s3_4xx.threshold == 10 && { for query in aws_cloudwatch_metric_alarm.s3_4xx.metric_query : query.id => one(query.metric).metric_name if length(query.metric) > 0 } == { requests = "AllRequests", errors = "4xxErrors", heads = "HeadRequests" }
     error_message = "More than 10% 4xx at the bucket."
   }
 
   assert {
-    condition     = one([for query in aws_cloudwatch_metric_alarm.s3_4xx.metric_query : query.expression if query.return_data == true]) == "IF(requests > 0, 100 * FILL(errors, 0) / requests, 0)"
-    error_message = "In percent of the requests."
+    condition = { for query in aws_cloudwatch_metric_alarm.s3_4xx.metric_query : query.id => query.expression if query.expression != null } == {
+      error_percent  = "IF(other_errors > 0 AND other_requests > 0, 100 * other_errors / other_requests, 0)"
+      other_errors   = "FILL(errors, 0) - FILL(heads, 0)"
+      other_requests = "requests - FILL(heads, 0)"
+    }
+    error_message = "In percent of the requests that are no HEAD: a new picture's HEAD is always 404, and rings nothing."
+  }
+
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.s3_4xx.metric_query : query.id if query.return_data == true] == ["error_percent"]
+    error_message = "One expression is judged."
   }
 }
 
@@ -273,7 +282,7 @@ run "dashboard" {
 
   assert {
     condition = length(setsubtract([
-      "Bucket size (bytes)", "S3 requests", "S3 errors", "S3 latency (ms)",
+      "Bucket size (GB)", "S3 requests", "S3 errors", "S3 latency (ms)",
       "CDN requests", "CDN cache hit ratio (%)", "CDN errors (%)",
       "Fleet: running", "Fleet: CPU (%)", "Jobs waiting and in flight", "Slots", "API: requests and errors",
     ], jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[*].properties.title)) == 0
@@ -283,6 +292,22 @@ run "dashboard" {
   assert {
     condition     = alltrue([for name in ["BucketSizeBytes", "GetRequests", "PutRequests", "4xxErrors", "5xxErrors", "Requests", "CacheHitRate", "4xxErrorRate", "5xxErrorRate", "FirstByteLatency", "TotalRequestLatency"] : strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "\"${name}\"")])
     error_message = "They show what they are called."
+  }
+
+  assert {
+    condition = [
+      for metric in one([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.metrics if widget.properties.title == "Bucket size (GB)"]) :
+      metric[0].expression if length(metric) == 1
+    ] == [for index, type in local.storage_types : "m${index} / 1000000000"]
+    error_message = "The size of every storage class is shown in GB."
+  }
+
+  assert {
+    condition = [
+      for metric in one([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.metrics if widget.properties.title == "Bucket size (GB)"]) :
+      [metric[5], metric[6].id, metric[6].visible] if length(metric) > 1
+    ] == [for index, type in local.storage_types : [type, "m${index}", false]]
+    error_message = "The bytes that it is reckoned from are not."
   }
 
   assert {

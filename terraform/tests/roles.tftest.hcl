@@ -191,6 +191,15 @@ run "nothing_is_granted_on_everything" {
   }
 }
 
+run "ec2_has_no_scaling_targets_of_ecs" {
+  command = plan
+
+  assert {
+    condition     = !contains([for statement in jsondecode(aws_iam_role_policy.deploy_plan.policy).Statement : statement.Sid], "ScalingTargets")
+    error_message = "Where nothing is on ECS, nothing of it is granted."
+  }
+}
+
 run "nothing_is_granted_on_everything_on_ecs" {
   command = plan
 
@@ -220,6 +229,16 @@ run "nothing_is_granted_on_everything_on_ecs" {
     condition     = one(jsondecode(aws_iam_role.worker.assume_role_policy).Statement) == { Effect = "Allow", Principal = { Service = "ecs-tasks.amazonaws.com" }, Action = "sts:AssumeRole", Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } } }
     error_message = "A task of this account may take the role."
   }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.deploy_plan.policy).Statement : statement if statement.Sid == "ScalingTargets"] == [{
+      Sid      = "ScalingTargets"
+      Effect   = "Allow"
+      Action   = "application-autoscaling:ListTagsForResource"
+      Resource = "arn:aws:application-autoscaling:us-west-2:123456789012:scalable-target/*"
+    }]
+    error_message = "A plan reads the tags of the scaling targets, as the provider does."
+  }
 }
 
 run "rollback_removes_the_s3_permissions" {
@@ -242,6 +261,38 @@ run "rollback_removes_the_s3_permissions" {
   assert {
     condition     = aws_s3_bucket.images.bucket_prefix == "education-portal-images-"
     error_message = "The bucket stays."
+  }
+}
+
+run "store_url_under_aws_own_key" {
+  command = plan
+
+  variables {
+    store_url_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:mine"
+  }
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.instance : [for statement in jsondecode(policy.policy).Statement : statement.Resource if statement.Sid == "StoreUrl"] == ["arn:aws:secretsmanager:us-west-2:123456789012:secret:mine"]])
+    error_message = "The given secret may be read."
+  }
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.instance : !contains([for statement in jsondecode(policy.policy).Statement : statement.Sid], "StoreUrlKey")])
+    error_message = "AWS's own key needs no statement."
+  }
+}
+
+run "store_url_under_ones_own_key" {
+  command = plan
+
+  variables {
+    store_url_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:mine"
+    store_url_key_arn    = "arn:aws:kms:us-west-2:123456789012:key/99999999-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.instance : [for statement in jsondecode(policy.policy).Statement : statement.Resource if statement.Sid == "StoreUrlKey"] == ["arn:aws:kms:us-west-2:123456789012:key/99999999-2222-3333-4444-555555555555"]])
+    error_message = "The given key may decrypt it, and no other."
   }
 }
 

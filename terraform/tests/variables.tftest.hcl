@@ -1385,6 +1385,947 @@ run "certificate_1" {
   expect_failures = [var.api_certificate_arn]
 }
 
+run "days_of_a_hundred_years_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_ia_days = 36501
+  }
+
+  expect_failures = [var.image_lifecycle_ia_days]
+}
+
+run "glacier_of_a_hundred_years_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_glacier_days = 36501
+  }
+
+  expect_failures = [var.image_lifecycle_glacier_days]
+}
+
+run "expiration_of_a_hundred_years_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_lifecycle_expiration_days = 36501
+  }
+
+  expect_failures = [var.image_lifecycle_expiration_days]
+}
+
+run "noncurrent_of_a_hundred_years_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    image_noncurrent_days = 36501
+  }
+
+  expect_failures = [var.image_noncurrent_days]
+}
+
+run "installation_that_aws_reserves_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name = "internal-atelier"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "installation_that_aws_reserves_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name = "my--atelier"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "region_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    aws_region = "us-west-0"
+  }
+
+  expect_failures = [var.aws_region]
+}
+
+run "region_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    aws_region = "us-west-22"
+  }
+
+  expect_failures = [var.aws_region]
+}
+
+run "region_form_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    aws_region = "xx-yyy-1"
+  }
+
+  expect_failures = [var.aws_region]
+}
+
+run "region_form_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    aws_region = "us-west-2a"
+  }
+
+  expect_failures = [var.aws_region]
+}
+
+run "model_region_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_region = "us-west-0"
+  }
+
+  expect_failures = [var.bedrock_region]
+}
+
+run "model_region_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_region = "us-westeast-1"
+  }
+
+  expect_failures = [var.bedrock_region]
+}
+
+run "alias_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases         = ["https://pictures.example.org"]
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "alias_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases         = ["pictures"]
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "alias_form_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases         = [""]
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "alias_form_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases         = ["Pictures.example.org"]
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "alias_form_5" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases         = ["a..example.org"]
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "alias_form_6" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_aliases         = ["*"]
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_aliases]
+}
+
+run "cdn_certificate_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_certificate_arn = "arn:aws:acm:us-west-2:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.cdn_certificate_arn]
+}
+
+run "cdn_certificate_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    cdn_certificate_arn = "arn:aws:acm:us-east-1:"
+  }
+
+  expect_failures = [var.cdn_certificate_arn]
+}
+
+run "api_image_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_image = ""
+  }
+
+  expect_failures = [var.api_image]
+}
+
+run "api_image_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_image = "two words"
+  }
+
+  expect_failures = [var.api_image]
+}
+
+run "worker_image_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_image = ""
+  }
+
+  expect_failures = [var.worker_image]
+}
+
+run "worker_image_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_image = "two words"
+  }
+
+  expect_failures = [var.worker_image]
+}
+
+run "collector_image_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    collector_image = ""
+  }
+
+  expect_failures = [var.collector_image]
+}
+
+run "collector_image_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    collector_image = "two words"
+  }
+
+  expect_failures = [var.collector_image]
+}
+
+run "secret_elsewhere_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_url_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mine"
+  }
+
+  expect_failures = [var.store_url_secret_arn]
+}
+
+run "secret_key_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_url_key_arn    = "alias/mine"
+    store_url_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:mine"
+  }
+
+  expect_failures = [var.store_url_key_arn]
+}
+
+run "secret_key_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_url_key_arn    = "arn:aws:kms:us-west-2:123456789012:alias/mine"
+    store_url_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:mine"
+  }
+
+  expect_failures = [var.store_url_key_arn]
+}
+
+run "secret_key_form_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_url_key_arn    = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    store_url_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:mine"
+  }
+
+  expect_failures = [var.store_url_key_arn]
+}
+
+run "secret_key_without_secret_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_url_key_arn = "arn:aws:kms:us-west-2:123456789012:key/1"
+  }
+
+  expect_failures = [var.store_url_key_arn]
+}
+
+run "models_that_no_worker_knows_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["amazon.titan-text-v1"]
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "claim_that_no_service_takes_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    claim_seconds = 3601
+  }
+
+  expect_failures = [var.claim_seconds]
+}
+
+run "attempts_that_no_service_takes_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    max_attempts = 101
+  }
+
+  expect_failures = [var.max_attempts]
+}
+
+run "attempts_that_no_service_takes_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    max_attempts = 1.5
+  }
+
+  expect_failures = [var.max_attempts]
+}
+
+run "limit_that_no_api_takes_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    create_limit_per_minute = 1000001
+  }
+
+  expect_failures = [var.create_limit_per_minute]
+}
+
+run "auth_that_no_api_takes_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_environment = { AUTH = "oidc" }
+  }
+
+  expect_failures = [var.api_environment]
+}
+
+run "types_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_instance_types = [""]
+  }
+
+  expect_failures = [var.worker_instance_types]
+}
+
+run "types_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_instance_types = ["c6i"]
+  }
+
+  expect_failures = [var.worker_instance_types]
+}
+
+run "api_types_form_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_instance_types = [""]
+  }
+
+  expect_failures = [var.api_instance_types]
+}
+
+run "api_types_form_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_instance_types = ["t3.small", "T3.small"]
+  }
+
+  expect_failures = [var.api_instance_types]
+}
+
+run "api_task_that_fargate_lacks_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_task_size = { cpu = 300, memory = 1024 }
+  }
+
+  expect_failures = [var.api_task_size]
+}
+
+run "api_task_that_fargate_lacks_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_task_size = { cpu = 256, memory = 4096 }
+  }
+
+  expect_failures = [var.api_task_size]
+}
+
+run "api_task_that_fargate_lacks_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_task_size = { cpu = 1024, memory = 1024 }
+  }
+
+  expect_failures = [var.api_task_size]
+}
+
+run "api_task_that_fargate_lacks_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_task_size = { cpu = 1024, memory = 2500 }
+  }
+
+  expect_failures = [var.api_task_size]
+}
+
+run "api_task_that_fargate_lacks_5" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_task_size = { cpu = 8192, memory = 17408 }
+  }
+
+  expect_failures = [var.api_task_size]
+}
+
+run "api_task_that_fargate_lacks_6" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_task_size = { cpu = 0, memory = 0 }
+  }
+
+  expect_failures = [var.api_task_size]
+}
+
+run "worker_task_that_fargate_lacks_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_task_size = { cpu = 300, memory = 1024 }
+  }
+
+  expect_failures = [var.worker_task_size]
+}
+
+run "worker_task_that_fargate_lacks_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_task_size = { cpu = 256, memory = 4096 }
+  }
+
+  expect_failures = [var.worker_task_size]
+}
+
+run "worker_task_that_fargate_lacks_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_task_size = { cpu = 1024, memory = 1024 }
+  }
+
+  expect_failures = [var.worker_task_size]
+}
+
+run "worker_task_that_fargate_lacks_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_task_size = { cpu = 1024, memory = 2500 }
+  }
+
+  expect_failures = [var.worker_task_size]
+}
+
+run "worker_task_that_fargate_lacks_5" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_task_size = { cpu = 8192, memory = 17408 }
+  }
+
+  expect_failures = [var.worker_task_size]
+}
+
+run "worker_task_that_fargate_lacks_6" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    worker_task_size = { cpu = 0, memory = 0 }
+  }
+
+  expect_failures = [var.worker_task_size]
+}
+
+run "vpc_with_host_bits_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    vpc_cidr = "10.40.7.0/16"
+  }
+
+  expect_failures = [var.vpc_cidr]
+}
+
+run "store_with_host_bits_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    store_cidrs = ["10.1.2.3/8"]
+  }
+
+  expect_failures = [var.store_cidrs]
+}
+
+run "callers_with_host_bits_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["203.0.113.7/24"]
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "callers_with_host_bits_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["1.2.3.4/0"]
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "callers_in_two_halves_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["0.0.0.0/1", "128.0.0.0/1"]
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "callers_in_two_halves_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["203.0.113.7/32", "64.0.0.0/2"]
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "certificate_elsewhere_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.api_certificate_arn]
+}
+
+run "topic_elsewhere_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:mine"
+  }
+
+  expect_failures = [var.alarm_topic_arn]
+}
+
+run "topic_elsewhere_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    alarm_topic_arn = "arn:aws:sns:us-west-2:"
+  }
+
+  expect_failures = [var.alarm_topic_arn]
+}
+
+run "cdn_topic_elsewhere_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    alarm_topic_arn_us_east_1 = "arn:aws:sns:us-west-2:123456789012:mine"
+  }
+
+  expect_failures = [var.alarm_topic_arn_us_east_1]
+}
+
+run "the_ends_of_every_range_are_accepted" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    name                            = "a-1"
+    aws_region                      = "us-gov-west-1"
+    bedrock_region                  = "ap-southeast-2"
+    image_lifecycle_ia_days         = 36500
+    image_lifecycle_glacier_days    = 30
+    image_lifecycle_expiration_days = 36500
+    cdn_aliases                     = ["*.example.org", "pictures.example.xn--p1ai"]
+    cdn_certificate_arn             = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+    api_image                       = "registry.example.org:5000/Atelier/api@sha256:0123"
+    store_url_secret_arn            = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:mine/store-AbCdEf"
+    store_url_key_arn               = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1"
+    claim_seconds                   = 3600
+    max_attempts                    = 100
+    create_limit_per_minute         = 1000000
+    api_environment                 = {}
+    worker_instance_types           = ["c7i-flex.large", "u-6tb1.metal", "m6i.large"]
+    api_task_size                   = { cpu = 256, memory = 512 }
+    worker_task_size                = { cpu = 16384, memory = 122880 }
+    vpc_cidr                        = "10.40.16.0/20"
+    api_certificate_arn             = "arn:aws-us-gov:acm:us-gov-west-1:123456789012:certificate/1"
+    api_ingress_cidrs               = ["0.0.0.0/0"]
+    alarm_topic_arn                 = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:mine"
+  }
+
+  assert {
+    condition     = local.fargate_memory["1024"] == range(2048, 8193, 1024)
+    error_message = "Fargate's own table."
+  }
+}
+
+run "all_of_a_private_network_may_call" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["10.0.0.0/8", "203.0.113.7/32"]
+  }
+}
+
 run "the_stack_itself_refuses" {
   command = plan
 
