@@ -124,13 +124,7 @@ pub async fn patch(
     IdInPath(id): IdInPath,
     JsonBody(mut fields): JsonBody,
 ) -> Result<Json<View>, Problem> {
-    let permanent = fields.flag("permanent");
-    if permanent.is_none() {
-        fields.fault(FieldFault::new(
-            "permanent",
-            "`permanent` must be given: true or false.",
-        ));
-    }
+    let permanent = fields.required_flag("permanent");
     let permanent = fields.finish(permanent)?.unwrap_or_default();
     let (was_due, mut document) = set_permanent(&app, &id, permanent).await?;
     // Where the tag was due before, somebody else may be setting the old one at this moment: the

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use atelier_shared::assignment::{
-    Assignment, MAX_PROMPT_CHARACTERS, StageSeconds, Status, prompt_hash,
+    Assignment, MAX_PROMPT_CHARACTERS, StageSeconds, Status, post_hash, prompt_hash,
 };
 use atelier_shared::store::Insert;
 use atelier_shared::timestamp::Timestamp;
@@ -13,7 +13,6 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::LOCATION;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -143,7 +142,7 @@ fn new_document(
     let prompt = read_prompt(fields).unwrap_or_default();
     let now = Timestamp::now();
     let pending = !prompt.is_empty();
-    Assignment {
+    let mut document = Assignment {
         assignment_id: id.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned),
         teacher_id: fields.text_within("teacher_id", 1, MAX_TEACHER_CHARACTERS),
         question_answers: read_question_answers(fields),
@@ -179,7 +178,10 @@ fn new_document(
         tag_due: false,
         correlation_id: correlation_id.0,
         erasures: 0,
-    }
+        post_hash: String::new(),
+    };
+    document.post_hash = post_hash(&document);
+    document
 }
 
 /// Nobody is left waiting for a picture that will be given up on.
@@ -226,25 +228,13 @@ async fn repeated(
     if present.s3_upload_status == Status::Deleted {
         return Err(deleted());
     }
-    if !same_content(wanted, &present) {
+    if wanted.post_hash != present.post_hash {
         let detail = "An assignment with this `assignment_id` exists, with other content.";
         return Err(Problem::new(StatusCode::CONFLICT, detail)
             .with_errors(vec![FieldFault::new("assignment_id", detail)]));
     }
     let view = app.view(&present).await;
     Ok(answer(&present, view))
-}
-
-fn same_content(one: &Assignment, other: &Assignment) -> bool {
-    one.prompt == other.prompt
-        && one.teacher_id == other.teacher_id
-        && one.permanent == other.permanent
-        && one.fresh == other.fresh
-        && parsed(one) == parsed(other)
-}
-
-fn parsed(assignment: &Assignment) -> Option<Value> {
-    serde_json::from_str(assignment.question_answers.as_deref()?).ok()
 }
 
 fn answer(document: &Assignment, view: View) -> Response {

@@ -116,6 +116,19 @@ impl Fields {
         }
     }
 
+    /// The flag in `field`, which must be given.
+    pub fn required_flag(&mut self, field: &str) -> Option<bool> {
+        let faults = self.faults.len();
+        let flag = self.flag(field);
+        if flag.is_none() && self.faults.len() == faults {
+            self.fault(FieldFault::new(
+                field,
+                format!("`{field}` must be given: true or false."),
+            ));
+        }
+        flag
+    }
+
     /// The text in `field`, of `least` to `most` characters.
     pub fn text_within(&mut self, field: &str, least: usize, most: usize) -> Option<String> {
         let text = self.text(field)?;

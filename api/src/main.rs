@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     process::parse_flags(
         command
             .about(about)
-            .after_help(describe(ApiConfig::SETTINGS)),
+            .after_help(describe(ApiConfig::SETTINGS, &[])),
     );
     process::block_on(serve())
 }

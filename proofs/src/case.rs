@@ -130,6 +130,7 @@ impl Case {
             model: None,
             cost_usd: 0.0,
             prompt_hash: prompt_hash(prompt),
+            post_hash: String::new(),
             reuse_key: None,
             fresh: false,
             permanent: false,

@@ -220,6 +220,9 @@ pub struct Assignment {
     /// [`prompt_hash`] of the prompt.
     #[serde(default)]
     pub prompt_hash: String,
+    /// [`post_hash`] of what was posted.
+    #[serde(default)]
+    pub post_hash: String,
     /// Prompt, model and parameters of the stored picture in one hash: what reuse looks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reuse_key: Option<String>,
@@ -256,6 +259,26 @@ impl Assignment {
             .as_ref()
             .is_some_and(|claim| claim.token == *token)
     }
+}
+
+/// What a person chose when an assignment was posted, in 64 hexadecimal digits (SHA-256): the same
+/// post is known by it again, whatever was changed since. `question_answers` counts as parsed.
+pub fn post_hash(posted: &Assignment) -> String {
+    let mut question_answers: Option<serde_json::Value> = posted
+        .question_answers
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
+    if let Some(value) = &mut question_answers {
+        value.sort_all_objects();
+    }
+    let chosen = serde_json::json!([
+        posted.prompt,
+        posted.teacher_id,
+        question_answers,
+        posted.permanent,
+        posted.fresh,
+    ]);
+    hex(&Sha256::digest(chosen.to_string()))
 }
 
 /// The prompt in 64 hexadecimal digits (SHA-256).

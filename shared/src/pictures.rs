@@ -394,8 +394,8 @@ impl Pictures {
         .await
     }
 
-    /// Tags the picture of an assignment, so that the lifecycle takes it or not. `false` if there
-    /// is no picture.
+    /// Tags the picture of an assignment and the AVIF beside it, so that the lifecycle takes them
+    /// or not. `false` if there is no picture.
     pub async fn tag(&self, whose: Whose<'_>, permanent: bool) -> Result<bool, CloudError> {
         let tag = Tag::builder()
             .key(RETENTION)
@@ -403,20 +403,17 @@ impl Pictures {
             .build();
         let tags = tag.and_then(|tag| Tagging::builder().tag_set(tag).build());
         let tags = tags.expect("key, value and set are given");
-        self.tried("tag", whose, &Patience::ONCE, &mut 0, || async {
-            let answer = self
-                .client
-                .put_object_tagging()
-                .bucket(&self.bucket)
-                .key(key(whose.assignment_id))
-                .tagging(tags.clone())
-                .send()
-                .await;
-            match answer {
+        let set = async |key: String| {
+            let tagging = self.client.put_object_tagging().bucket(&self.bucket);
+            match tagging.key(key).tagging(tags.clone()).send().await {
                 Ok(_) => Ok(true),
                 Err(error) if is_no_such_key(&error) => Ok(false),
                 Err(error) => Err(error.into()),
             }
+        };
+        self.tried("tag", whose, &Patience::ONCE, &mut 0, || async {
+            set(avif_key(whose.assignment_id)).await?;
+            set(key(whose.assignment_id)).await
         })
         .await
     }
@@ -543,6 +540,14 @@ impl Pictures {
                 (outcome, _) => break outcome,
             }
         };
+        let outcome = outcome.map_err(|error| match error {
+            CloudError::Denied(cause) => CloudError::Denied(format!(
+                "{} on bucket `{}` is lacking: {cause}",
+                permissions(operation),
+                self.bucket
+            )),
+            error => error,
+        });
         S3Operation {
             operation,
             whose,
@@ -557,6 +562,17 @@ impl Pictures {
 
 /// The tag that the lifecycle's filter looks for; a filter cannot say "not tagged".
 const RETENTION: &str = "retention";
+
+/// What a role needs for an operation, as an operator would look for it in a policy.
+fn permissions(operation: &str) -> &'static str {
+    match operation {
+        "upload" => "s3:PutObject or s3:PutObjectTagging",
+        "tag" => "s3:PutObjectTagging",
+        "delete" => "s3:DeleteObject, s3:DeleteObjectVersion or s3:ListBucketVersions",
+        // Without s3:ListBucket an object that is not there looks forbidden.
+        _ => "s3:GetObject or s3:ListBucket",
+    }
+}
 
 const fn retention(permanent: bool) -> &'static str {
     if permanent { "permanent" } else { "standard" }

@@ -408,6 +408,7 @@ pub fn bury(now: Timestamp, wake_at: Timestamp) -> Transition {
         .set("s3_upload_status", Status::Deleted)
         .set("prompt", "")
         .set("prompt_hash", "")
+        .set("post_hash", "")
         .set("updated_at", now)
         .set("wake_at", wake_at)
         .set("erasures", 0)

@@ -25,14 +25,17 @@ pub(crate) async fn store(worker: &Worker, assignment: &Assignment, original: Ar
     {
         return tracing::warn!(%error, "the AVIF was not stored");
     }
-    // Deleted meanwhile: what was erased then must not lie here again.
-    let now = worker.store.get(&assignment.assignment_id).await;
-    if let Ok(Some(Assignment {
-        s3_upload_status: Status::Deleted,
-        ..
-    })) = now
-        && let Err(error) = worker.pictures.erase(whose).await
+    let Ok(Some(now)) = worker.store.get(&assignment.assignment_id).await else {
+        return;
+    };
+    if now.s3_upload_status == Status::Deleted {
+        // What was erased meanwhile must not lie here again.
+        if let Err(error) = worker.pictures.erase(whose).await {
+            tracing::warn!(%error, "a deleted assignment's AVIF was not erased; the sweep will");
+        }
+    } else if now.permanent != assignment.permanent
+        && let Err(error) = worker.pictures.tag(whose, now.permanent).await
     {
-        tracing::warn!(%error, "a deleted assignment's AVIF was not erased; the sweep will");
+        tracing::warn!(%error, "the AVIF's tag does not say whether it is kept");
     }
 }

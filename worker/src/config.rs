@@ -6,6 +6,8 @@ use atelier_shared::config::{
 };
 use atelier_shared::telemetry::TelemetryConfig;
 
+use crate::generate;
+
 /// One struct a concern.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -65,6 +67,9 @@ impl Config {
             health: HttpConfig::read_worker(from),
             telemetry: TelemetryConfig::read(from),
         };
+        for fault in generate::faults(&config.worker.models) {
+            from.fault(&WorkerConfig::BEDROCK_MODELS, &fault);
+        }
         environment.finish(config)
     }
 }

@@ -13,7 +13,11 @@ fn main() -> ExitCode {
     process::install_tls();
     let about = "Takes jobs from the queue, has a model make their pictures, stores them.";
     let command = clap::Command::new("atelier-worker").version(env!("CARGO_PKG_VERSION"));
-    process::parse_flags(command.about(about).after_help(describe(Config::SETTINGS)));
+    process::parse_flags(
+        command
+            .about(about)
+            .after_help(describe(Config::SETTINGS, &[])),
+    );
     process::block_on(serve())
 }
 

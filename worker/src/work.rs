@@ -186,6 +186,7 @@ impl<'a> Attempt<'a> {
                 Some(wait) => sleep(wait.mul_f64(0.5 + 0.5 * fastrand::f64())).await,
                 None => return Err(Trouble::Throttled(cause)),
             }
+            self.check_budget()?;
         }
     }
 

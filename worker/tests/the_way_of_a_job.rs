@@ -334,4 +334,12 @@ async fn an_avif_is_stored_beside_the_picture_where_it_is_asked_for() {
         })
         .await;
     worker.stop().await;
+    // Both are kept, or neither.
+    assert!(bench.pictures.tag((&done).into(), true).await.unwrap());
+    let bucket = &bench.config.bucket.name;
+    for key in [key("a-1"), avif_key("a-1")] {
+        let tags = bench.s3().get_object_tagging().bucket(bucket).key(key);
+        let tags = tags.send().await.unwrap();
+        assert_eq!(tags.tag_set()[0].value(), "permanent");
+    }
 }

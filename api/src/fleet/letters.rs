@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use atelier_shared::queue::{Message, QueueError};
+use atelier_shared::queue::{MAX_RECEIVE, Message, Queue, QueueError};
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -18,7 +18,13 @@ use crate::problem::{Problem, Refused};
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 
 /// While an operator's wish is carried out, nobody else gets the letter.
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_secs(30);
+
+/// How long one receive looks for the letter, which may be just being judged.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// So many letters are looked at in one go.
+pub const MOST_LETTERS: usize = 1000;
 
 /// Letters that this process saw, by the queue's name for them.
 #[derive(Debug, Default)]
@@ -31,11 +37,12 @@ impl Letters {
         self.seen.lock().expect("nobody panics while holding it")
     }
 
-    /// Remembers a letter that stays.
-    pub fn keep(&self, message: Message) {
+    /// Remembers a letter that stays. Returns whether it is new.
+    pub fn keep(&self, message: Message) -> bool {
         let mut seen = self.lock();
         seen.retain(|_, (_, at)| at.elapsed() < MEMORY);
-        seen.insert(message.id.clone(), (message, Instant::now()));
+        seen.insert(message.id.clone(), (message, Instant::now()))
+            .is_none()
     }
 
     /// Forgets a letter that is done with.
@@ -54,8 +61,8 @@ impl Letters {
         all
     }
 
-    fn get(&self, message_id: &str) -> Option<Message> {
-        Some(self.lock().get(message_id)?.0.clone())
+    fn knows(&self, message_id: &str) -> bool {
+        self.lock().contains_key(message_id)
     }
 }
 
@@ -80,7 +87,7 @@ struct DeadLetter {
 }
 
 /// Lists the dead letters that wait for an operator.
-#[utoipa::path(get, path = "/fleet/dead-letters", tag = "fleet", responses(
+#[utoipa::path(get, path = "/fleet/dead-letters", tag = "fleet", operation_id = "list_dead_letters", responses(
     (status = 200, description = "The dead letters.", body = DeadLetters), Refused<500>,
 ))]
 pub async fn list(State(app): State<Arc<App>>) -> Json<DeadLetters> {
@@ -106,7 +113,7 @@ pub async fn redrive(
     State(app): State<Arc<App>>,
     message_id: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let letter = hold(&app, message_id).await?;
+    let letter = take(&app, message_id).await?;
     let revived = app.services.queues.revive(&letter).await;
     revived.map_err(no_letter)?;
     app.letters.forget(&letter.id);
@@ -125,7 +132,7 @@ pub async fn drop_letter(
     State(app): State<Arc<App>>,
     message_id: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let letter = hold(&app, message_id).await?;
+    let letter = take(&app, message_id).await?;
     let deleted = app.services.queues.dead_letters.delete(&letter.receipt);
     deleted.await.map_err(no_letter)?;
     app.letters.forget(&letter.id);
@@ -133,30 +140,55 @@ pub async fn drop_letter(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The letter, hidden from all others for a while.
-async fn hold(
+/// Receives the letter, and gives back what comes with it.
+async fn take(
     app: &App,
     message_id: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<Message, Problem> {
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "There is no such dead letter.");
     let Path(message_id) = message_id.map_err(|_| unknown())?;
-    let letter = app.letters.get(&message_id).ok_or_else(unknown)?;
-    let held = app
-        .services
-        .queues
-        .dead_letters
-        .hide(&letter.receipt, HOLD)
-        .await;
-    held.map_err(no_letter)?;
-    Ok(letter)
+    if !app.letters.knows(&message_id) {
+        return Err(unknown());
+    }
+    let letters = &app.services.queues.dead_letters;
+    let (mut wanted, mut others) = (None, Vec::new());
+    while wanted.is_none() && others.len() < MOST_LETTERS {
+        let received = letters.receive(MAX_RECEIVE, LOOK, HOLD);
+        let received = received.await.map_err(no_letter)?;
+        if received.is_empty() {
+            break;
+        }
+        for message in received {
+            if message.id == message_id {
+                wanted = Some(message);
+            } else {
+                others.push(message);
+            }
+        }
+    }
+    give_back(letters, &others).await;
+    wanted.ok_or_else(in_other_hands)
+}
+
+/// Makes letters visible to all at once.
+pub async fn give_back(letters: &Queue, messages: &[Message]) {
+    for message in messages {
+        if let Err(error) = letters.hide(&message.receipt, Duration::ZERO).await {
+            tracing::debug!(message = message.id, %error, "it shows again later");
+        }
+    }
+}
+
+fn in_other_hands() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "Somebody else looks at this letter now. Please try again in a minute.",
+    )
 }
 
 fn no_letter(error: QueueError) -> Problem {
     match error {
-        QueueError::StaleReceipt(_) => Problem::new(
-            StatusCode::CONFLICT,
-            "Another process looks at this letter now. Please try again in two minutes.",
-        ),
+        QueueError::StaleReceipt(_) => in_other_hands(),
         QueueError::Cloud(error) => Problem::away("The queue does not answer.", error),
     }
 }

@@ -11,12 +11,17 @@ use atelier_shared::store::StoreError;
 use atelier_shared::timestamp::Timestamp;
 
 use crate::app::App;
+use crate::fleet::letters::{MOST_LETTERS, give_back};
 
 /// How long one receive waits for a letter: a few calls a minute while there are none.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// How long a letter that stays is not looked at again.
-const VISIBILITY: Duration = Duration::from_secs(120);
+/// How long letters are hidden while they are judged.
+const VISIBILITY: Duration = Duration::from_secs(60);
+
+/// Between two looks at letters that stay. They are visible meanwhile, to alarms and to operators'
+/// own tools.
+const PAUSE: Duration = Duration::from_secs(10);
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -48,43 +53,64 @@ pub async fn run(app: Arc<App>) {
             () = app.draining.cancelled() => return,
             round = round(&app) => round,
         };
-        match round {
-            Ok(()) => backoff = FIRST_BACKOFF,
+        let pause = match round {
+            Ok(staying) => {
+                backoff = FIRST_BACKOFF;
+                if staying > 0 { PAUSE } else { Duration::ZERO }
+            }
             Err(error) => {
                 tracing::warn!(%error, "dead letters are read later");
-                tokio::select! {
-                    () = app.draining.cancelled() => return,
-                    () = tokio::time::sleep(backoff) => {}
-                }
+                let pause = backoff;
                 backoff = (backoff * 2).min(MAX_BACKOFF);
+                pause
             }
+        };
+        tokio::select! {
+            () = app.draining.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-async fn round(app: &App) -> Result<(), LetterError> {
+/// Looks at all letters that can be seen. Returns how many stay.
+async fn round(app: &App) -> Result<usize, LetterError> {
     let letters = &app.services.queues.dead_letters;
-    for message in letters.receive(MAX_RECEIVE, WAIT, VISIBILITY).await? {
-        match judge(app, &message).await? {
-            Verdict::Settled => {
-                letters.delete(&message.receipt).await?;
-                app.letters.forget(&message.id);
+    let mut staying = Vec::new();
+    let mut wait = WAIT;
+    while staying.len() < MOST_LETTERS {
+        let received = letters.receive(MAX_RECEIVE, wait, VISIBILITY).await?;
+        if received.is_empty() {
+            break;
+        }
+        wait = Duration::ZERO;
+        for message in received {
+            match judge(app, &message).await? {
+                Verdict::Settled => {
+                    letters.delete(&message.receipt).await?;
+                    app.letters.forget(&message.id);
+                }
+                Verdict::Later => {}
+                Verdict::Stays => {
+                    if app.letters.keep(message.clone()) {
+                        tracing::warn!(
+                            message = message.id,
+                            "a dead letter that is nobody's job stays for an operator"
+                        );
+                    }
+                    staying.push(message);
+                }
             }
-            Verdict::Later => {}
-            Verdict::Stays => app.letters.keep(message),
         }
     }
-    Ok(())
+    give_back(letters, &staying).await;
+    Ok(staying.len())
 }
 
 async fn judge(app: &App, message: &Message) -> Result<Verdict, StoreError> {
     let Ok(job) = Job::from_body(&message.body) else {
-        tracing::warn!(message = message.id, "a dead letter cannot be read");
         return Ok(Verdict::Stays);
     };
     let Some(document) = app.store().get(&job.assignment_id).await? else {
-        let assignment = job.assignment_id;
-        tracing::warn!(message = message.id, assignment, "a dead letter of nobody");
         return Ok(Verdict::Stays);
     };
     if document.s3_upload_status != Status::Pending || document.round != job.round {

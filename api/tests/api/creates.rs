@@ -27,6 +27,7 @@ async fn a_prompt_is_acknowledged_and_its_job_is_sent_and_noted() {
         "sent_at",
         "erasures",
         "prompt_hash",
+        "post_hash",
     ] {
         assert!(view.get(inside).is_none(), "{inside}");
     }
@@ -124,6 +125,33 @@ async fn an_insert_whose_answer_is_lost_is_read_back() {
     let id = world.create("a fox").await;
     assert_eq!(world.document(&id).await.prompt, "a fox");
     assert_eq!(world.sent(), 1);
+}
+
+#[tokio::test]
+async fn the_same_post_is_known_again_after_a_change() {
+    let world = World::start().await;
+    let body = json!({"assignment_id": "one", "prompt": "a fox", "question_answers": "{\"a\": 1, \"b\": 2}"});
+    assert_eq!(world.post("/assignments", &body).await.status(), 202);
+    let kept = world
+        .patch("/assignments/one", &json!({"permanent": true}))
+        .await;
+    assert_eq!(kept.status(), StatusCode::OK);
+    world.fail("one").await;
+    let retried = world
+        .post("/assignments/one/retry", &json!({"prompt": "a cat"}))
+        .await;
+    assert_eq!(retried.status(), StatusCode::ACCEPTED);
+    let again = json!({"question_answers": "{\"b\":2,\"a\":1}", "prompt": "a fox ", "assignment_id": "one"});
+    let answer = world.post("/assignments", &again).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let view: Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&view["prompt"], &view["permanent"]),
+        (&json!("a cat"), &json!(true))
+    );
+    let other = json!({"assignment_id": "one", "prompt": "a cat", "permanent": true});
+    let answer = world.post("/assignments", &other).await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
 }
 
 #[tokio::test]

@@ -20,9 +20,29 @@ async fn letters(world: &World, count: usize) -> Vec<Value> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), looks)
+    tokio::time::timeout(Duration::from_secs(30), looks)
         .await
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_letter_that_stays_is_visible_to_alarms_and_to_other_tools() {
+    let world = World::start().await;
+    let queue = &world.services.queues.dead_letters;
+    let job = Job {
+        assignment_id: "nobody".to_owned(),
+        round: 1,
+    };
+    queue.send(&job, None, &Default::default()).await.unwrap();
+    letters(&world, 1).await;
+    let looks = async {
+        while queue.depth().await.unwrap().visible == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), looks)
+        .await
+        .expect("the API gives back what it only looked at");
 }
 
 #[tokio::test]

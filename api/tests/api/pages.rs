@@ -79,6 +79,13 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
         told.sort();
         assert_eq!(told.join(" "), statuses, "{method} {path}");
     }
+    let calls = openapi["paths"].as_object().unwrap().values();
+    let names: Vec<_> = calls
+        .flat_map(|path| path.as_object().unwrap().values())
+        .map(|call| call["operationId"].as_str().unwrap())
+        .collect();
+    let unique: std::collections::HashSet<_> = names.iter().collect();
+    assert_eq!(unique.len(), names.len(), "{names:?}");
     let schemas = &openapi["components"]["schemas"];
     assert_eq!(schemas["NewAssignment"]["additionalProperties"], false);
     let text = openapi.to_string();

@@ -86,6 +86,8 @@ impl Cloud {
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
             ("AWS_REGION", REGION.to_owned()),
+            // The name that boto3 and the AWS CLI know.
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("ATELIER_CONTROL_URL", address(&control_socket)?),
         ]
         .map(|(name, value)| (name.to_owned(), value))

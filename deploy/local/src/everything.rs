@@ -40,17 +40,27 @@ pub(crate) const SETTINGS: &[&[Setting]] = &[
 
 /// What holds here where the person set nothing else: one person needs no limit, and after a kill
 /// the claims of workers that died with everything else run out soon.
-const ON_ONE_MACHINE: [(&str, &str); 2] =
+pub(crate) const ON_ONE_MACHINE: [(&str, &str); 2] =
     [("CREATE_LIMIT_PER_MINUTE", "0"), ("CLAIM_SECONDS", "10")];
+
+/// Stands in for what the cloud says once it runs, so that every fault of the person's own options
+/// is told before anything starts.
+const CLOUD_TO_COME: [(&str, &str); 5] = [
+    ("AWS_REGION", "us-west-2"),
+    ("S3_BUCKET_NAME", "pictures"),
+    ("SQS_QUEUE_URL", "http://127.0.0.1/jobs"),
+    ("SQS_DEAD_LETTER_QUEUE_URL", "http://127.0.0.1/letters"),
+    ("STORE_URL", "sqlite:documents"),
+];
 
 pub(crate) fn main(here: &Here, fleet: &Fleet) -> ExitCode {
     process::block_on(run(here, fleet))
 }
 
 async fn run(here: &Here, fleet: &Fleet) -> anyhow::Result<()> {
-    let mut environment = Environment::of_process();
-    let config = TelemetryConfig::read(&mut environment);
-    let telemetry = telemetry::start(&environment.finish(config)?, "atelier")?;
+    let to_come = CLOUD_TO_COME.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Configs::read(fleet, &to_come)?.api.telemetry;
+    let telemetry = telemetry::start(&config, "atelier")?;
     let stop = process::stop_on_signal();
     let cloud = cloud::start(here).await?;
     let outcome = serve(here, fleet, &cloud, stop).await;
@@ -131,10 +141,11 @@ impl Configs {
                 None => environment,
             }
         };
-        let mut configs = Self {
-            api: ApiConfig::read(environment())?,
-            worker: atelier_worker::Config::read(environment())?,
-        };
+        let (api, worker) = ConfigFaults::both(
+            ApiConfig::read(environment()),
+            atelier_worker::Config::read(environment()),
+        )?;
+        let mut configs = Self { api, worker };
         configs.api.cloud.credentials = credentials_in(cloud);
         configs.worker.cloud.credentials = credentials_in(cloud);
         Ok(configs)

@@ -98,12 +98,12 @@ pub(crate) struct Audit {
 
 pub(crate) fn command() -> clap::Command {
     Flags::command()
-        .after_help(describe(everything::SETTINGS))
+        .after_help(describe(everything::SETTINGS, &everything::ON_ONE_MACHINE))
         .mut_subcommand("cloud", |it| {
-            it.after_help(describe(&[TelemetryConfig::SETTINGS]))
+            it.after_help(describe(&[TelemetryConfig::SETTINGS], &[]))
         })
         .mut_subcommand("audit", |it| {
-            it.after_help(describe(audit::Config::SETTINGS))
+            it.after_help(describe(audit::Config::SETTINGS, &[]))
         })
 }
 

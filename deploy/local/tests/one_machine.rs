@@ -73,7 +73,7 @@ fn every_binary_explains_every_option_and_names_every_fault() {
         assert!(help.status.success());
         let help = String::from_utf8(help.stdout).unwrap();
         assert!(
-            help.contains("CLAIM_SECONDS") && help.contains("[default: 60]"),
+            help.contains("CLAIM_SECONDS") && help.contains("[default: 25]"),
             "{help}"
         );
         let bad = Command::new(support::binary(name))
@@ -81,6 +81,27 @@ fn every_binary_explains_every_option_and_names_every_fault() {
             .output()
             .unwrap();
         assert_eq!(bad.status.code(), Some(64));
+    }
+    let data = TempDir::new().unwrap();
+    let out = Command::new(support::binary("atelier"))
+        .args(["--port", "0", "--data", data.path().to_str().unwrap()])
+        .envs([
+            ("WORKER_SLOTS", "0"),
+            ("BEDROCK_MODELS", "some.model"),
+            ("CREATE_LIMIT_PER_MINUTE", "x"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere"),
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(64));
+    let said = String::from_utf8(out.stderr).unwrap();
+    for option in [
+        "WORKER_SLOTS",
+        "BEDROCK_MODELS",
+        "CREATE_LIMIT_PER_MINUTE",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ] {
+        assert_eq!(said.matches(option).count(), 1, "{option} in: {said}");
     }
     for name in ["atelier-api", "atelier-worker"] {
         let out = Command::new(support::binary(name))

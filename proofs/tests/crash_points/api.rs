@@ -227,10 +227,13 @@ impl Act {
                 0
             }
         };
+        // One more for each claim that ran out before its worker was done.
+        let document = case.document().await?;
+        let most = wanted + document.map_or(0, |it| u64::from(it.takeovers));
         let calls = case.ledger.model_calls();
         ensure!(
-            calls == wanted,
-            "{calls} calls to the model instead of {wanted}"
+            (wanted..=most).contains(&calls),
+            "{calls} calls to the model instead of {wanted} to {most}"
         );
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Where the cloud is: region, endpoints, bucket, CDN, queue, store.
 
+use mongodb::options::ConnectionString;
+
 use super::environment::{Environment, Setting};
 
 /// Region, credentials and endpoints of the AWS services.
@@ -84,9 +86,14 @@ impl CloudConfig {
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {
         let region = environment.required(&AWS_REGION);
-        let model_region = environment
-            .text(&BEDROCK_REGION)
-            .unwrap_or_else(|| region.clone());
+        check_region(environment, &AWS_REGION, &region);
+        let model_region = match environment.text(&BEDROCK_REGION) {
+            Some(region) => {
+                check_region(environment, &BEDROCK_REGION, &region);
+                region
+            }
+            None => region.clone(),
+        };
         Self {
             region,
             model_region,
@@ -99,19 +106,30 @@ impl CloudConfig {
     }
 }
 
+/// What is said of an address that is none.
+pub(crate) const NO_HTTP_URL: &str = "must be an address such as https://host:port";
+
 fn http_url(environment: &mut Environment, setting: &Setting) -> Option<String> {
     let url = environment.text(setting)?;
     if !is_http_url(&url) {
-        environment.fault(
-            setting,
-            &format!("must start with http:// or https://, not `{url}`"),
-        );
+        environment.fault(setting, &format!("{NO_HTTP_URL}, not `{url}`"));
     }
     Some(url)
 }
 
-fn is_http_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
+/// Whether it has a scheme that we speak, and a host.
+pub(crate) fn is_http_url(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|it| it != "")
+    })
+}
+
+fn check_region(environment: &mut Environment, setting: &Setting, region: &str) {
+    let allowed = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+    if !region.chars().all(allowed) {
+        let what = format!("must be a region such as eu-central-1, not `{region}`");
+        environment.fault(setting, &what);
+    }
 }
 
 /// The bucket of the pictures.
@@ -133,9 +151,22 @@ impl BucketConfig {
 
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {
-        Self {
-            name: environment.required(&S3_BUCKET_NAME),
+        let name = environment.required(&S3_BUCKET_NAME);
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+        let ends = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit();
+        let possible = (3..=63).contains(&name.len())
+            && name.chars().all(|it| ends(it) || it == '-' || it == '.')
+            && name.starts_with(ends)
+            && name.ends_with(ends);
+        if !name.is_empty() && !possible {
+            environment.fault(
+                &S3_BUCKET_NAME,
+                &format!(
+                    "must be 3 to 63 of a-z, 0-9, `-` and `.`, with a letter or a digit at both ends, not `{name}`"
+                ),
+            );
         }
+        Self { name }
     }
 }
 
@@ -167,18 +198,19 @@ impl CdnConfig {
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {
         let base_url = environment.text(&CLOUDFRONT_DOMAIN).map(|domain| {
-            let domain = domain.trim_end_matches('/');
-            if is_http_url(domain) {
-                domain.to_owned()
-            } else if domain.contains("://") || domain.contains('/') {
+            let is_bare = !domain.contains("://");
+            let url = if is_bare {
+                format!("https://{domain}")
+            } else {
+                domain.clone()
+            };
+            if !is_http_url(&url) || (is_bare && domain.trim_end_matches('/').contains('/')) {
                 environment.fault(
                     &CLOUDFRONT_DOMAIN,
                     &format!("must be a domain or an http(s) address, not `{domain}`"),
                 );
-                String::new()
-            } else {
-                format!("https://{domain}")
             }
+            url.trim_end_matches('/').to_owned()
         });
         Self {
             base_url,
@@ -221,10 +253,7 @@ impl QueueConfig {
         let mut url = |setting| {
             let url = environment.required(setting);
             if !url.is_empty() && !is_http_url(&url) {
-                environment.fault(
-                    setting,
-                    &format!("must start with http:// or https://, not `{url}`"),
-                );
+                environment.fault(setting, &format!("{NO_HTTP_URL}, not `{url}`"));
             }
             url
         };
@@ -261,13 +290,23 @@ impl StoreConfig {
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {
         let url = environment.required(&STORE_URL);
-        let known = ["mongodb://", "mongodb+srv://", "sqlite:"];
-        if !url.is_empty() && !known.iter().any(|scheme| url.starts_with(scheme)) {
-            // The value is not told: it may hold a password.
-            environment.fault(
+        // The value is not told: it may hold a password.
+        match url.split_once(':') {
+            _ if url.is_empty() => {}
+            Some(("sqlite", "")) => environment.fault(&STORE_URL, "lacks the path after sqlite:"),
+            Some(("sqlite", _)) => {}
+            Some(("mongodb" | "mongodb+srv", _)) => {
+                if ConnectionString::parse(&url).is_err() {
+                    environment.fault(
+                        &STORE_URL,
+                        "is no MongoDB connection string: mongodb://[USER:PASSWORD@]HOST[:PORT]/[DATABASE][?OPTIONS]",
+                    );
+                }
+            }
+            _ => environment.fault(
                 &STORE_URL,
                 "must start with mongodb://, mongodb+srv:// or sqlite:",
-            );
+            ),
         }
         Self { url }
     }
@@ -297,6 +336,52 @@ mod tests {
     #[test]
     fn without_a_cdn_there_is_no_address() {
         assert_eq!(cdn("").url("k"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        for (name, values) in [
+            (
+                "CLOUDFRONT_DOMAIN",
+                &["http://", "not a domain", "a/b", "ftp://a"][..],
+            ),
+            ("S3_BUCKET_NAME", &["Bad Bucket", "ab", "-abc", "a_b_c"]),
+            ("AWS_REGION", &["us_east", "US-EAST-1"]),
+            ("BEDROCK_REGION", &["us west 2"]),
+            ("SQS_QUEUE_URL", &["http://", "jobs"]),
+            ("AWS_ENDPOINT_URL_S3", &["localhost:9000"]),
+            (
+                "STORE_URL",
+                &["sqlite:", "mongodb://", "mongodb://a:b:c/", "file:a"],
+            ),
+        ] {
+            for value in values {
+                let good = [
+                    ("AWS_REGION", "eu-central-1"),
+                    ("S3_BUCKET_NAME", "pictures-1.eu"),
+                    (
+                        "SQS_QUEUE_URL",
+                        "https://sqs.eu-central-1.amazonaws.com/1/jobs",
+                    ),
+                    (
+                        "SQS_DEAD_LETTER_QUEUE_URL",
+                        "http://127.0.0.1:9324/1/letters",
+                    ),
+                    (
+                        "STORE_URL",
+                        "mongodb+srv://me:secret@cluster.example.org/school",
+                    ),
+                ];
+                let mut environment = Environment::of(good).with([(name, *value)]);
+                CloudConfig::read(&mut environment);
+                BucketConfig::read(&mut environment);
+                CdnConfig::read(&mut environment);
+                QueueConfig::read(&mut environment);
+                StoreConfig::read(&mut environment);
+                let faults = environment.finish(()).expect_err(value).0;
+                assert!(faults.iter().all(|it| it.starts_with(name)), "{faults:?}");
+            }
+        }
     }
 
     #[test]

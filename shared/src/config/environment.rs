@@ -30,6 +30,22 @@ pub struct Environment {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigFaults(pub Vec<String>);
 
+impl ConfigFaults {
+    /// Both values, or the faults of both, each once.
+    pub fn both<A, B>(one: Result<A, Self>, other: Result<B, Self>) -> Result<(A, B), Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => Err(faults),
+            (Err(Self(mut faults)), Err(Self(more))) => {
+                faults.extend(more);
+                let mut told = std::collections::HashSet::new();
+                faults.retain(|fault| told.insert(fault.clone()));
+                Err(Self(faults))
+            }
+        }
+    }
+}
+
 impl fmt::Display for ConfigFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration cannot be used:")?;
@@ -138,11 +154,12 @@ impl Environment {
     }
 }
 
-/// What `--help` says of `settings`.
-pub fn describe(settings: &[&[Setting]]) -> String {
+/// What `--help` says of `settings`, some of which may have other defaults here.
+pub fn describe(settings: &[&[Setting]], here: &[(&str, &str)]) -> String {
     let mut text = String::from("Options in the environment:\n");
     for setting in settings.iter().copied().flatten() {
-        let default = match setting.default {
+        let other = here.iter().find(|(name, _)| *name == setting.name);
+        let default = match other.map(|(_, value)| *value).or(setting.default) {
             Some(default) => format!(" [default: {default}]"),
             None => String::new(),
         };

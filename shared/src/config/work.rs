@@ -180,7 +180,15 @@ const MODEL_TIMEOUT_SECONDS: Setting = Setting {
 
 impl WorkerConfig {
     /// Its options.
-    pub const SETTINGS: &[Setting] = &[WORKER_SLOTS, REUSE, BEDROCK_MODELS, MODEL_TIMEOUT_SECONDS];
+    pub const SETTINGS: &[Setting] = &[
+        WORKER_SLOTS,
+        REUSE,
+        Self::BEDROCK_MODELS,
+        MODEL_TIMEOUT_SECONDS,
+    ];
+
+    /// The models; which can be asked is known where they are.
+    pub const BEDROCK_MODELS: Setting = BEDROCK_MODELS;
 
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {

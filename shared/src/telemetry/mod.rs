@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use crate::config::{Environment, Setting};
+use crate::config::{Environment, NO_HTTP_URL, Setting, is_http_url};
 use otlp::Exporters;
 
 /// What is told, and where to.
@@ -65,6 +65,10 @@ impl TelemetryConfig {
             }
         };
         let collector = environment.text(&OTEL_EXPORTER_OTLP_ENDPOINT);
+        if let Some(url) = collector.as_ref().filter(|url| !is_http_url(url)) {
+            let what = format!("{NO_HTTP_URL}, not `{url}`");
+            environment.fault(&OTEL_EXPORTER_OTLP_ENDPOINT, &what);
+        }
         Self {
             filter,
             json,
@@ -84,7 +88,9 @@ pub struct Telemetry {
 pub fn start(config: &TelemetryConfig, service: &'static str) -> anyhow::Result<Telemetry> {
     // The S3 library has a span at INFO for each request.
     let filter = EnvFilter::try_new(format!("s3s=off,{}", config.filter))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let lines = if config.json {
         lines
             .json()

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use atelier_shared::aws::{Aws, CloudError};
-use atelier_shared::config::ConfigFaults;
+use atelier_shared::config::{ConfigFaults, WorkerConfig};
 use aws_sdk_bedrockruntime::primitives::Blob;
 
 /// For how long a model that is gone is not asked again while another lives.
@@ -91,13 +91,12 @@ pub struct Models {
 impl Models {
     /// The models with these ids; asks nobody yet. Ids of no known family are told, all at once.
     pub fn new(aws: &Aws, ids: &[String], timeout: Duration) -> Result<Self, ConfigFaults> {
-        let unknown: Vec<_> = ids
-            .iter()
-            .filter(|id| family(id).is_none())
-            .map(|id| format!("BEDROCK_MODELS names `{id}`, which is none of {KNOWN}"))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(ConfigFaults(unknown));
+        let mut unknown = faults(ids).peekable();
+        if unknown.peek().is_some() {
+            let name = WorkerConfig::BEDROCK_MODELS.name;
+            return Err(ConfigFaults(
+                unknown.map(|fault| format!("{name} {fault}")).collect(),
+            ));
         }
         let model = |id: &String| {
             Some(Model {
@@ -229,6 +228,13 @@ fn sort(validation: Option<String>, error: CloudError) -> Ask {
         CloudError::Away(_) => Ask::Failed(GenerateError::Away(text)),
         CloudError::Refused(_) => Ask::Failed(GenerateError::Garbage(text)),
     }
+}
+
+/// What is wrong with a list of models.
+pub(crate) fn faults(ids: &[String]) -> impl Iterator<Item = String> {
+    ids.iter()
+        .filter(|id| family(id).is_none())
+        .map(|id| format!("names `{id}`, which is none of {KNOWN}"))
 }
 
 fn family(id: &str) -> Option<Family> {
