@@ -142,9 +142,12 @@ def check_numbers(resources: list, overlay: str) -> None:
     queue, cpu = (trigger["metadata"] for trigger in scaled["triggers"])
     assert queue["queueLength"] == str(scaling["backlog_per_worker"]) and queue["awsRegion"] == variable["aws_region"]
     assert queue["queueURLFromEnv"] in environment
+    assert queue["scaleOnInFlight"] == str(SCALING["kubernetes"]["scale_on_in_flight"]).lower()
+    assert scaled["pollingInterval"] == SCALING["kubernetes"]["polling_seconds"]
     assert cpu["value"] == str(scaling["cpu_percent"])
     assert scaled["cooldownPeriod"] == inward["stabilizationWindowSeconds"]
-    assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"] == inward
+    # Outward nothing but Kubernetes' own policies, which the load test's replay has too.
+    assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == {"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": inward}
     # Seen, decided, booted: within the five minutes that Terraform's fleets keep.
     assert scaled["pollingInterval"] + 15 + scaling["boot_seconds"] <= SCALING["scale_out_limit_seconds"]
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use reqwest::Url;
 
 use crate::scaling::ScalingArgs;
@@ -18,6 +18,23 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the process's command line. A negative number is a value, so that whoever gives one
+    /// is told its limit and not that there is no such option.
+    ///
+    /// # Errors
+    /// What is wrong, or the help or version that was asked for.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        let command = Self::command().mut_subcommands(|subcommand| {
+            subcommand.mut_args(|arg| {
+                let takes_values = arg.get_action().takes_values();
+                arg.allow_negative_numbers(takes_values)
+            })
+        });
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
 }
 
 /// One subcommand a load test.
@@ -70,11 +87,11 @@ pub struct TargetArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// Seconds after which an HTTP call counts as failed; longer than the API's longest wait.
-    #[arg(long, default_value = "40", value_parser = seconds)]
+    #[arg(long, default_value = "40", value_parser = seconds_above_zero)]
     pub timeout: Duration,
     /// Jobs waiting for one worker above which the fleet ought to grow, instead of what
     /// terraform/scaling.json says.
-    #[arg(long, value_name = "JOBS")]
+    #[arg(long, value_name = "JOBS", value_parser = above_zero)]
     pub backlog_per_worker: Option<f64>,
     /// The fleet behind this address scales by itself: if it was needed and none came, that fails.
     #[arg(long)]
@@ -123,10 +140,10 @@ pub struct PostArgs {
     #[arg(long, default_value = "500", value_parser = rate)]
     pub rate: f64,
     /// For how long, in seconds.
-    #[arg(long, default_value = "30", value_parser = seconds)]
+    #[arg(long, default_value = "30", value_parser = seconds_above_zero)]
     pub seconds: Duration,
     /// Limit of the 99th percentile of the POST, in milliseconds.
-    #[arg(long, default_value_t = 25.0, value_name = "MS")]
+    #[arg(long, default_value = "25", value_name = "MS", value_parser = above_zero)]
     pub limit_p99: f64,
     /// Seconds to wait at the end until all accepted assignments are final; 0 does not ask.
     #[arg(long, default_value = "0", value_parser = seconds)]
@@ -156,6 +173,23 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(Duration::from_secs_f64(seconds))
     } else {
         Err("must be from 0 to 86400 seconds".to_owned())
+    }
+}
+
+fn seconds_above_zero(text: &str) -> Result<Duration, String> {
+    match seconds(text) {
+        Ok(seconds) if !seconds.is_zero() => Ok(seconds),
+        Err(error) if number(text).is_err() => Err(error),
+        _ => Err("must be above 0 and at most 86400 seconds".to_owned()),
+    }
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number = number(text)?;
+    if number > 0.0 {
+        Ok(number)
+    } else {
+        Err("must be above 0".to_owned())
     }
 }
 

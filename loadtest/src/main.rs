@@ -23,15 +23,13 @@ mod users;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{BadUsage, Cli, Command};
 
 /// The exit code for bad usage, `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { EXIT_USAGE } else { 0 };

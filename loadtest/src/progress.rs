@@ -11,7 +11,7 @@ use crate::fleet::Watch;
 use crate::measure::Timing;
 use crate::users::World;
 
-/// Writes a line a second over itself, or, where nobody watches, a line in ten seconds, until
+/// Writes a line a second over itself, or, where stderr is no terminal, a line a minute, until
 /// `stop`.
 pub async fn show(
     name: &str,
@@ -21,7 +21,7 @@ pub async fn show(
     stop: CancellationToken,
 ) {
     let live = std::io::stderr().is_terminal();
-    let mut ticks = tokio::time::interval(Duration::from_secs(if live { 1 } else { 10 }));
+    let mut ticks = tokio::time::interval(Duration::from_secs(if live { 1 } else { 60 }));
     ticks.tick().await;
     loop {
         tokio::select! {

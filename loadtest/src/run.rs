@@ -27,7 +27,7 @@ use crate::{open, progress, settle};
 /// Runs a scenario of the closed model; returns whether every criterion holds.
 ///
 /// # Errors
-/// [`BadUsage`], an address that does not answer, or files that cannot be written.
+/// [`BadUsage`] (also for files that cannot be written), or an address that does not answer.
 pub async fn scenario(scenario: Scenario, args: ScenarioArgs) -> anyhow::Result<bool> {
     let mix = Mix {
         create: args.create_weight,
@@ -66,7 +66,7 @@ pub async fn scenario(scenario: Scenario, args: ScenarioArgs) -> anyhow::Result<
 /// Runs the open model of POSTs; returns whether every criterion holds.
 ///
 /// # Errors
-/// [`BadUsage`], an address that does not answer, or files that cannot be written.
+/// [`BadUsage`] (also for files that cannot be written), or an address that does not answer.
 pub async fn post(args: PostArgs) -> anyhow::Result<bool> {
     let run = Run::start("post", &args.target, args.seconds).await?;
     let begin = Instant::now();
@@ -160,6 +160,7 @@ impl Run {
         target: &TargetArgs,
         length: Duration,
     ) -> anyhow::Result<Self> {
+        report::refuse_unwritable([&target.report, &target.json])?;
         let earlier = target.compare.as_deref().map(Results::read).transpose()?;
         let backlog_per_worker = match target.backlog_per_worker {
             Some(jobs) => jobs,

@@ -340,6 +340,73 @@ async fn bad_usage_is_64() {
     }
 }
 
+/// Refuses with 64 and tells `wanted`.
+async fn refused(arguments: &[&str], wanted: &[&str]) {
+    let output = loadtest(arguments).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{arguments:?}: {said}");
+    for text in wanted {
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_out_of_range_is_told_its_limit() {
+    let baseline = ["baseline", "--url", "http://127.0.0.1:1"];
+    let post = ["post", "--url", "http://127.0.0.1:1"];
+    for (command, flag, value, limit) in [
+        (
+            &baseline[..],
+            "--scale-time",
+            "-1",
+            "above 0 and at most 100",
+        ),
+        (&baseline, "--think", "-3", "from 0 to 86400"),
+        (&baseline, "--timeout", "0", "above 0 and at most 86400"),
+        (&baseline, "--timeout", "-1", "above 0 and at most 86400"),
+        (&baseline, "--timeout", "soon", "must be a number"),
+        (&baseline, "--backlog-per-worker", "-1", "above 0"),
+        (&post, "--rate", "-1", "above 0 and at most 100000"),
+        (&post, "--seconds", "0", "above 0 and at most 86400"),
+        (&post, "--limit-p99", "-2.5", "above 0"),
+        (&["scaling"], "--peak-per-minute", "-3", "from 0 to 100000"),
+        (&["scaling"], "--quota", "-3", "from 0.01 to 100000"),
+    ] {
+        refused(&[command, &[flag, value]].concat(), &[flag, limit]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_refused_before_the_run() {
+    let (url, seen) = fake::serve(GOOD).await;
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no").join("such.out");
+    let (missing, folder) = (missing.to_str().unwrap(), folder.path().to_str().unwrap());
+    for path in [missing, folder] {
+        for flag in ["--report", "--json"] {
+            refused(&["baseline", "--url", &url, flag, path], &[path]).await;
+            refused(&["post", "--url", &url, flag, path], &[path]).await;
+        }
+        for flag in ["--report", "--json", "--svg"] {
+            refused(&["scaling", flag, path], &[path]).await;
+        }
+    }
+    assert_eq!(seen.posts.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn arrivals_that_cannot_be_replayed_are_refused_by_file_line_and_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let day = folder.path().join("monday.csv");
+    std::fs::write(&day, "seconds,per_minute\n0,1e12\n").unwrap();
+    let day = day.to_str().unwrap();
+    refused(
+        &["scaling", "--arrivals-file", day],
+        &[day, "line 2", "from 0 to 100000"],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn help_is_0_and_an_address_without_an_answer_is_1() {
     assert_eq!(loadtest(&["--help"]).await.status.code(), Some(0));

@@ -5,12 +5,13 @@ pub mod page;
 mod run_page;
 pub mod text;
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::cli::TargetArgs;
+use crate::cli::{BadUsage, TargetArgs};
 use crate::criteria::Criterion;
 use crate::results::Results;
 
@@ -31,6 +32,29 @@ pub fn write(
     }
     print!("{}", text::operations(results));
     print!("{}", text::criteria(&results.criteria));
+    Ok(())
+}
+
+/// Refuses paths that nothing can be written to, before a long run that would end there. What a
+/// file holds stays.
+///
+/// # Errors
+/// [`BadUsage`] naming the path.
+pub fn refuse_unwritable<'a>(
+    paths: impl IntoIterator<Item = &'a Option<PathBuf>>,
+) -> Result<(), BadUsage> {
+    for path in paths.into_iter().flatten() {
+        let is_new = !path.exists();
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(|error| BadUsage(format!("cannot write {}: {error}", path.display())))?;
+        if is_new {
+            // It was only a trial; if it stays, the run writes over it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
     Ok(())
 }
 

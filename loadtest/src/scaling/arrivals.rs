@@ -17,12 +17,14 @@ pub struct Curve {
 }
 
 const HOUR: f64 = 3600.0;
+/// The highest rate that is replayed, arrivals a minute.
+pub const MOST_PER_MINUTE: f64 = 100_000.0;
 
 impl Curve {
     /// From points.
     ///
     /// # Errors
-    /// [`BadUsage`] when there are none, when time runs back, or a rate is negative.
+    /// [`BadUsage`] when there are none, or when time runs back.
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Result<Self, BadUsage> {
         if points.is_empty() {
             return Err(BadUsage(
@@ -31,14 +33,6 @@ impl Curve {
         }
         if points.windows(2).any(|pair| pair[1].0 < pair[0].0) {
             return Err(BadUsage("arrivals: seconds must not run back".to_owned()));
-        }
-        if points
-            .iter()
-            .any(|(at, rate)| !(*at >= 0.0 && *rate >= 0.0 && at.is_finite() && rate.is_finite()))
-        {
-            return Err(BadUsage(
-                "arrivals: seconds and per_minute must be 0 or more".to_owned(),
-            ));
         }
         Ok(Self {
             name: name.into(),
@@ -175,10 +169,25 @@ fn from_json(text: &str) -> Result<Vec<(f64, f64)>, String> {
         per_minute: f64,
     }
     let points: Vec<Point> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(points
-        .into_iter()
-        .map(|point| (point.seconds, point.per_minute))
-        .collect())
+    let numbered = points.into_iter().zip(1..);
+    numbered
+        .map(|(it, number)| {
+            point(it.seconds, it.per_minute).map_err(|error| format!("point {number}: {error}"))
+        })
+        .collect()
+}
+
+/// A point, if it can be replayed.
+fn point(seconds: f64, per_minute: f64) -> Result<(f64, f64), String> {
+    if !(seconds >= 0.0 && seconds.is_finite()) {
+        return Err(format!("seconds must be 0 or more, not {seconds}"));
+    }
+    if !(0.0..=MOST_PER_MINUTE).contains(&per_minute) {
+        return Err(format!(
+            "per_minute must be from 0 to {MOST_PER_MINUTE}, not {per_minute}"
+        ));
+    }
+    Ok((seconds, per_minute))
 }
 
 fn from_csv(text: &str) -> Result<Vec<(f64, f64)>, String> {
@@ -191,11 +200,12 @@ fn from_csv(text: &str) -> Result<Vec<(f64, f64)>, String> {
         let pair = line
             .split_once(',')
             .and_then(|(at, rate)| Some((at.trim().parse().ok()?, rate.trim().parse().ok()?)));
-        match pair {
-            Some(pair) => points.push(pair),
-            None if index == 0 => {} // The heading.
-            None => return Err(format!("line {}: must be seconds,per_minute", index + 1)),
-        }
+        let found = match pair {
+            Some((at, rate)) => point(at, rate),
+            None if index == 0 => continue, // The heading.
+            None => Err("must be seconds,per_minute".to_owned()),
+        };
+        points.push(found.map_err(|error| format!("line {}: {error}", index + 1))?);
     }
     Ok(points)
 }
@@ -235,7 +245,25 @@ mod tests {
             from_csv("0,1\nx,2").unwrap_err(),
             "line 2: must be seconds,per_minute"
         );
-        assert!(Curve::new("x", vec![(0.0, -1.0)]).is_err());
         assert!(Curve::new("x", vec![]).is_err());
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_replayed_is_refused_by_its_place_and_limit() {
+        for (text, place, limit) in [
+            ("0,1e12", "line 1", "per_minute must be from 0 to 100000"),
+            (
+                "seconds,per_minute\n0,1\n60,-1",
+                "line 3",
+                "from 0 to 100000",
+            ),
+            ("0,NaN", "line 1", "from 0 to 100000"),
+            ("-1,1", "line 1", "seconds must be 0 or more"),
+        ] {
+            let error = from_csv(text).unwrap_err();
+            assert!(error.starts_with(place) && error.contains(limit), "{error}");
+        }
+        let error = from_json(r#"[{"seconds":0,"per_minute":1e12}]"#).unwrap_err();
+        assert!(error.starts_with("point 1: per_minute"), "{error}");
     }
 }

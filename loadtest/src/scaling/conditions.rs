@@ -5,6 +5,17 @@ use fastrand::Rng;
 use super::arrivals::exponential;
 use super::fleet::Market;
 
+/// `MAX_ATTEMPTS` of the services that Terraform builds.
+pub const MAX_ATTEMPTS: u32 = 5;
+/// Their `GRACE_SECONDS`.
+pub const GRACE_SECONDS: f64 = 25.0;
+/// Their `CLAIM_SECONDS`.
+pub const CLAIM_SECONDS: f64 = 60.0;
+/// Their `GIVE_UP_SECONDS`.
+pub const GIVE_UP_SECONDS: f64 = 21_600.0;
+/// Share of the workers above the first that are spot, in percent.
+pub const SPOT_PERCENT: f64 = 80.0;
+
 /// How long a slot works on one picture.
 #[derive(Clone, Debug)]
 pub enum Service {
@@ -77,4 +88,34 @@ pub struct Conditions {
     pub quota: bool,
     /// Seed of chance.
     pub seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The default of one of Terraform's variables.
+    fn of_terraform(variable: &str) -> f64 {
+        let text = include_str!("../../../terraform/variables.tf");
+        let mut body = text
+            .lines()
+            .skip_while(|line| *line != format!("variable \"{variable}\" {{"))
+            .take_while(|line| *line != "}");
+        let default = body.find_map(|line| line.trim().strip_prefix("default"));
+        let value = default.and_then(|line| line.trim().strip_prefix("= "));
+        value.expect(variable).parse().expect(variable)
+    }
+
+    #[test]
+    fn the_services_are_those_that_terraform_builds() {
+        for (variable, here) in [
+            ("max_attempts", f64::from(MAX_ATTEMPTS)),
+            ("grace_seconds", GRACE_SECONDS),
+            ("claim_seconds", CLAIM_SECONDS),
+            ("give_up_seconds", GIVE_UP_SECONDS),
+            ("worker_spot_percent", SPOT_PERCENT),
+        ] {
+            assert_eq!(of_terraform(variable), here, "{variable}");
+        }
+    }
 }

@@ -19,10 +19,11 @@ use serde::Serialize;
 
 use crate::cli::BadUsage;
 use crate::criteria::{Comparison, Criterion, all_hold};
+use crate::report::refuse_unwritable;
 use crate::results::Results;
 
-use self::arrivals::Curve;
-use self::conditions::{Conditions, Service};
+use self::arrivals::{Curve, MOST_PER_MINUTE};
+use self::conditions::{Conditions, SPOT_PERCENT, Service};
 use self::fleet::Market;
 pub use self::numbers::Numbers;
 use self::outcome::Outcome;
@@ -65,7 +66,7 @@ pub struct ScalingArgs {
     #[arg(long, default_value_t = 2.0)]
     cores: f64,
     /// Share of the workers above the first that are spot, in percent.
-    #[arg(long, default_value_t = 80.0, value_name = "PERCENT")]
+    #[arg(long, default_value_t = SPOT_PERCENT, value_name = "PERCENT")]
     spot_percent: f64,
     /// How often a spot instance is lost, an hour.
     #[arg(long, default_value_t = 0.05, value_name = "LOSSES")]
@@ -82,7 +83,7 @@ pub struct ScalingArgs {
     /// USD an hour of a spot instance.
     #[arg(long, default_value_t = 0.034, value_name = "USD")]
     spot_usd: f64,
-    /// Seed of chance; the same seed gives the same day.
+    /// Seed of chance; the same seed gives every policy the same day.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Write the report as one HTML file.
@@ -129,9 +130,10 @@ struct Needed {
 /// Replays, prints, writes; returns whether every criterion holds.
 ///
 /// # Errors
-/// [`BadUsage`] for numbers, files or options that make no sense; files that cannot be written.
+/// [`BadUsage`] for numbers, files or options that make no sense, or files that cannot be written.
 pub fn replay(args: &ScalingArgs) -> anyhow::Result<bool> {
     args.check()?;
+    refuse_unwritable([&args.report, &args.json, &args.svg])?;
     let numbers = args.numbers()?;
     let conditions = args.conditions(&numbers)?;
     let days = args.days(&numbers)?;
@@ -253,9 +255,9 @@ impl ScalingArgs {
                 "--peak-per-minute",
                 self.peak_per_minute.unwrap_or(1.0),
                 0.0,
-                100_000.0,
+                MOST_PER_MINUTE,
             ),
-            ("--quota", self.quota.unwrap_or(1.0), 0.01, 100_000.0),
+            ("--quota", self.quota.unwrap_or(1.0), 0.01, MOST_PER_MINUTE),
             ("--min", f64::from(self.min.unwrap_or(0)), 0.0, 10_000.0),
         ];
         for (name, value, least, most) in ranges {
@@ -332,10 +334,10 @@ impl ScalingArgs {
             spot_losses_per_hour: self.spot_losses_per_hour,
             abrupt_share: self.abrupt_percent / 100.0,
             try_failures: self.try_failure_percent / 100.0,
-            max_attempts: 5,
-            grace_seconds: 25.0,
-            claim_seconds: 60.0,
-            give_up_seconds: 21_600.0,
+            max_attempts: conditions::MAX_ATTEMPTS,
+            grace_seconds: conditions::GRACE_SECONDS,
+            claim_seconds: conditions::CLAIM_SECONDS,
+            give_up_seconds: conditions::GIVE_UP_SECONDS,
             quota: true,
             seed: self.seed,
         })

@@ -19,6 +19,8 @@ pub struct Numbers {
     pub scale_in_alarm_periods: u32,
     /// The workers' own.
     pub worker: WorkerNumbers,
+    /// What only the manifests for Kubernetes have.
+    pub kubernetes: KubernetesNumbers,
 }
 
 /// How workers scale.
@@ -42,6 +44,15 @@ pub struct WorkerNumbers {
     pub min: u32,
     /// Pictures a minute that the model's quota allows.
     pub model_quota_per_minute: f64,
+}
+
+/// How KEDA looks at the queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KubernetesNumbers {
+    /// Seconds between two looks whether none should become one, or one none (`pollingInterval`).
+    pub polling_seconds: f64,
+    /// Whether jobs that workers hold count as well (`scaleOnInFlight`).
+    pub scale_on_in_flight: bool,
 }
 
 /// Where the file lies in the repository.
@@ -97,12 +108,21 @@ impl Numbers {
                 "worker.model_quota_per_minute",
                 worker.model_quota_per_minute,
             ),
+            (
+                "kubernetes.polling_seconds",
+                self.kubernetes.polling_seconds,
+            ),
         ] {
             if !(number > 0.0 && number.is_finite()) {
                 return Err(BadUsage(format!("{name} must be above 0")));
             }
         }
         Ok(())
+    }
+
+    /// Seconds of too little work before anything scales in, on AWS and on Kubernetes.
+    pub fn scale_in_after_seconds(&self) -> f64 {
+        self.metric_period_seconds * f64::from(self.scale_in_alarm_periods)
     }
 
     /// The most workers: as many as the model's quota feeds, as Terraform reckons.
@@ -140,6 +160,45 @@ pub mod tests {
         expect(&numbers, 21);
         numbers.worker.model_quota_per_minute = 1.0;
         expect(&numbers, 1);
+    }
+
+    /// The values of the manifest's lines `key: value`, in their order.
+    fn manifest(key: &str) -> Vec<&'static str> {
+        let text = include_str!("../../../deploy/kubernetes/base/worker.yaml");
+        let value = |line: &'static str| {
+            let line = line.trim().trim_start_matches("- ");
+            Some(
+                line.strip_prefix(key)?
+                    .strip_prefix(": ")?
+                    .trim_matches('"'),
+            )
+        };
+        let triggers = text
+            .lines()
+            .skip_while(|line| *line != "kind: ScaledObject");
+        triggers.filter_map(value).collect()
+    }
+
+    #[test]
+    fn the_manifest_for_kubernetes_is_what_is_replayed() {
+        let numbers = shipped();
+        let of = |key: &str| manifest(key).join(" ");
+        let text = |number: f64| number.to_string();
+        let (worker, kubernetes) = (&numbers.worker, &numbers.kubernetes);
+        let patience = text(numbers.scale_in_after_seconds());
+        assert_eq!(of("type"), "aws-sqs-queue cpu Pods");
+        assert_eq!(of("pollingInterval"), text(kubernetes.polling_seconds));
+        assert_eq!(
+            of("scaleOnInFlight"),
+            kubernetes.scale_on_in_flight.to_string()
+        );
+        assert_eq!(of("queueLength"), text(worker.backlog_per_worker));
+        // Of the CPU trigger, and of the step inward.
+        assert_eq!(of("value"), format!("{} 1", worker.cpu_percent));
+        assert_eq!(of("periodSeconds"), text(worker.scale_in_cooldown_seconds));
+        assert_eq!(of("cooldownPeriod"), patience);
+        // Outward, then inward.
+        assert_eq!(of("stabilizationWindowSeconds"), format!("0 {patience}"));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The scaling policies, as their makers document them.
 
-use std::collections::VecDeque;
+mod keda;
 
 use super::numbers::Numbers;
+
+use self::keda::HPA_SYNC_SECONDS;
+pub use self::keda::Keda;
 
 /// What a policy sees.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +38,7 @@ pub struct Capacity {
 pub enum Policy {
     /// AWS target tracking; of several trackers the one that asks for most wins.
     TargetTracking(TargetTracking),
-    /// KEDA's queue scaler through a HorizontalPodAutoscaler.
+    /// KEDA's triggers through a HorizontalPodAutoscaler.
     Keda(Keda),
     /// Always the same number.
     Fixed(u32),
@@ -226,91 +229,6 @@ impl Tracker {
             out: (self.above >= self.out_after).then_some(proportional),
             r#in: (self.below >= self.in_after).then_some(proportional),
         }
-    }
-}
-
-/// The autoscaler looks every so many seconds (`--horizontal-pod-autoscaler-sync-period`).
-const HPA_SYNC_SECONDS: f64 = 15.0;
-/// A ratio so near to 1 changes nothing (`--horizontal-pod-autoscaler-tolerance`).
-const HPA_TOLERANCE: f64 = 0.1;
-/// It scales in to the most that it wished for in so many seconds (`behavior.scaleDown`).
-const HPA_STABILIZATION_SECONDS: f64 = 300.0;
-/// KEDA looks whether to go from none to one every so many seconds (`pollingInterval`).
-const KEDA_POLLING_SECONDS: f64 = 30.0;
-/// And goes from one to none when nothing was there for so many (`cooldownPeriod`).
-const KEDA_COOLDOWN_SECONDS: f64 = 300.0;
-
-/// KEDA's `aws-sqs-queue` scaler: waiting and in-flight messages against `queueLength`, through
-/// a HorizontalPodAutoscaler with Kubernetes' default behavior.
-#[derive(Clone, Debug)]
-pub struct Keda {
-    queue_length: f64,
-    wished: VecDeque<(f64, u32)>,
-    last_polled: f64,
-    last_active: f64,
-}
-
-impl Keda {
-    /// With the same target as the AWS policy.
-    pub fn new(numbers: &Numbers) -> Self {
-        Self {
-            queue_length: numbers.worker.backlog_per_worker,
-            wished: VecDeque::new(),
-            last_polled: f64::NEG_INFINITY,
-            last_active: 0.0,
-        }
-    }
-
-    fn decide(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> u32 {
-        let length = reading.visible + reading.in_flight;
-        if length > 0.0 {
-            self.last_active = now;
-        }
-        if capacity.desired == 0 {
-            return self.activate(now, length);
-        }
-        if capacity.min == 0 && now - self.last_active >= KEDA_COOLDOWN_SECONDS {
-            self.wished.clear();
-            return 0;
-        }
-        let current = capacity.desired;
-        let ratio = length / (self.queue_length * f64::from(current));
-        let wish = if (ratio - 1.0).abs() <= HPA_TOLERANCE {
-            current
-        } else {
-            (length / self.queue_length).ceil() as u32
-        };
-        // The default policies: at most twice as many or four more, whichever is more.
-        let wish = wish
-            .clamp(capacity.min.max(1), capacity.max)
-            .min((current * 2).max(current + 4));
-        self.wished.push_back((now, wish));
-        while self
-            .wished
-            .front()
-            .is_some_and(|(at, _)| now - at > HPA_STABILIZATION_SECONDS)
-        {
-            self.wished.pop_front();
-        }
-        let stabilized = self
-            .wished
-            .iter()
-            .map(|(_, wish)| *wish)
-            .max()
-            .unwrap_or(wish);
-        if wish >= current {
-            wish
-        } else {
-            stabilized.min(current)
-        }
-    }
-
-    fn activate(&mut self, now: f64, length: f64) -> u32 {
-        if now - self.last_polled < KEDA_POLLING_SECONDS {
-            return 0;
-        }
-        self.last_polled = now;
-        u32::from(length > 0.0)
     }
 }
 

@@ -69,6 +69,8 @@ struct Simulation<'a> {
     conditions: &'a Conditions,
     arrivals: &'a Curve,
     policy: Policy,
+    /// The arrivals' own chance, so that every policy meets the same day.
+    arrivals_rng: Rng,
     rng: Rng,
     events: Timetable<Event>,
     now: f64,
@@ -97,12 +99,15 @@ impl<'a> Simulation<'a> {
         conditions: &'a Conditions,
     ) -> Self {
         let per_second = numbers.worker.model_quota_per_minute / 60.0;
+        let mut arrivals_rng = Rng::with_seed(conditions.seed);
+        let rng = arrivals_rng.fork();
         let mut simulation = Self {
             numbers,
             conditions,
             arrivals,
             policy,
-            rng: Rng::with_seed(conditions.seed),
+            arrivals_rng,
+            rng,
             events: Timetable::default(),
             now: 0.0,
             jobs: Vec::new(),
@@ -372,10 +377,8 @@ impl<'a> Simulation<'a> {
     }
 
     fn plan_arrival(&mut self) {
-        match self
-            .arrivals
-            .next(self.now, self.conditions.seconds, &mut self.rng)
-        {
+        let end = self.conditions.seconds;
+        match self.arrivals.next(self.now, end, &mut self.arrivals_rng) {
             Some(at) => self.plan(at - self.now, Event::Arrival),
             None => self.arriving = false,
         }

@@ -124,7 +124,7 @@ fn keda_counts_what_is_in_flight_too_and_at_most_doubles_or_adds_four() {
 }
 
 #[test]
-fn keda_scales_in_to_the_most_it_wished_for_in_five_minutes() {
+fn keda_scales_in_one_at_a_time_to_the_most_it_wished_for_in_a_quarter_of_an_hour() {
     let mut keda = Policy::Keda(Keda::new(&shipped()));
     let mut capacity = capacity(1);
     let mut at = |seconds: f64, visible: f64| {
@@ -133,8 +133,33 @@ fn keda_scales_in_to_the_most_it_wished_for_in_five_minutes() {
     };
     assert_eq!(at(0.0, 200.0), 5);
     assert_eq!(at(15.0, 0.0), 5);
-    assert_eq!(at(300.0, 0.0), 5);
-    assert_eq!(at(315.0, 0.0), 1);
+    assert_eq!(at(900.0, 0.0), 5);
+    assert_eq!(at(915.0, 0.0), 4);
+    assert_eq!(at(1200.0, 0.0), 4);
+    assert_eq!(at(1215.0, 0.0), 3);
+}
+
+#[test]
+fn keda_follows_the_cpu_too() {
+    let mut keda = Policy::Keda(Keda::new(&shipped()));
+    let busy = Reading {
+        cpu_percent: 100.0,
+        ..reading(0.0, 2)
+    };
+    assert_eq!(keda.decide(0.0, &busy, capacity(2)), 3);
+}
+
+#[test]
+fn keda_lets_the_last_worker_finish_what_it_holds() {
+    let mut keda = Policy::Keda(Keda::new(&shipped()));
+    let mut capacity = Capacity {
+        min: 0,
+        ..capacity(1)
+    };
+    for seconds in (0..7200).step_by(15) {
+        capacity.desired = keda.decide(f64::from(seconds), &reading(0.0, 1), capacity);
+    }
+    assert_eq!(capacity.desired, 1);
 }
 
 #[test]
@@ -150,14 +175,14 @@ fn keda_goes_to_none_and_back() {
         running: 1,
         cpu_percent: 0.0,
     };
-    for seconds in (0..300).step_by(15) {
+    for seconds in (0..900).step_by(15) {
         capacity.desired = keda.decide(f64::from(seconds), &idle, capacity);
     }
     assert_eq!(capacity.desired, 1);
-    capacity.desired = keda.decide(300.0, &idle, capacity);
+    capacity.desired = keda.decide(900.0, &idle, capacity);
     assert_eq!(capacity.desired, 0);
     capacity.desired = keda.decide(
-        315.0,
+        915.0,
         &Reading {
             visible: 1.0,
             ..idle

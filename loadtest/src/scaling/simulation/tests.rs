@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scaling::built_on_aws;
-use crate::scaling::conditions::Service;
+use crate::scaling::conditions::{
+    CLAIM_SECONDS, GIVE_UP_SECONDS, GRACE_SECONDS, MAX_ATTEMPTS, SPOT_PERCENT, Service,
+};
 use crate::scaling::fleet::Market;
 use crate::scaling::numbers::tests::shipped;
 use crate::scaling::policy::{Keda, Metric};
@@ -17,36 +19,35 @@ fn calm(service: Service, seconds: f64) -> Conditions {
         cores: 2.0,
         market: Market {
             on_demand_base: 1,
-            spot_share: 0.8,
+            spot_share: SPOT_PERCENT / 100.0,
             on_demand_usd: 0.085,
             spot_usd: 0.034,
         },
         spot_losses_per_hour: 0.0,
         abrupt_share: 0.0,
         try_failures: 0.0,
-        max_attempts: 5,
-        grace_seconds: 25.0,
-        claim_seconds: 60.0,
-        give_up_seconds: 21_600.0,
+        max_attempts: MAX_ATTEMPTS,
+        grace_seconds: GRACE_SECONDS,
+        claim_seconds: CLAIM_SECONDS,
+        give_up_seconds: GIVE_UP_SECONDS,
         quota: false,
         seed: 11,
     }
 }
 
-/// The mean wait in `slots` slots at a share of their capacity, over `jobs` jobs.
+/// The mean wait in `slots` slots at a share of their capacity, over eight days of `jobs` jobs.
 fn mean_wait(slots: u32, used: f64, service: Service, jobs: f64) -> (f64, f64) {
     let mut numbers = shipped();
     numbers.worker.slots = slots;
     let per_second = used * f64::from(slots) / service.mean();
-    let conditions = calm(service, jobs / per_second);
-    let outcome = replay(
-        "fixed",
-        Policy::Fixed(1),
-        &Curve::flat(per_second * 60.0),
-        &numbers,
-        &conditions,
-    );
-    (outcome.wait.mean, per_second)
+    let day = Curve::flat(per_second * 60.0);
+    let mut conditions = calm(service, jobs / per_second);
+    let waits = (1..=8).map(|seed| {
+        conditions.seed = seed;
+        let outcome = replay("fixed", Policy::Fixed(1), &day, &numbers, &conditions);
+        outcome.wait.mean
+    });
+    (waits.sum::<f64>() / 8.0, per_second)
 }
 
 fn within(found: f64, wanted: f64, share: f64) {
@@ -59,16 +60,16 @@ fn within(found: f64, wanted: f64, share: f64) {
 #[test]
 fn waits_are_those_of_m_m_c() {
     for (slots, used) in [(1, 0.7), (8, 0.8), (16, 0.85)] {
-        let (wait, per_second) = mean_wait(slots, used, Service::Exponential(10.0), 80_000.0);
-        within(wait, mmc_wait(slots, per_second, 10.0), 0.08);
+        let (wait, per_second) = mean_wait(slots, used, Service::Exponential(10.0), 40_000.0);
+        within(wait, mmc_wait(slots, per_second, 10.0), 0.05);
     }
 }
 
 #[test]
 fn waits_are_those_of_m_d_c() {
     for (slots, used) in [(1, 0.7), (8, 0.8), (16, 0.85)] {
-        let (wait, per_second) = mean_wait(slots, used, Service::Constant(10.0), 80_000.0);
-        within(wait, mdc_wait(slots, per_second, 10.0), 0.08);
+        let (wait, per_second) = mean_wait(slots, used, Service::Constant(10.0), 40_000.0);
+        within(wait, mdc_wait(slots, per_second, 10.0), 0.05);
     }
 }
 
@@ -144,6 +145,22 @@ fn the_same_seed_gives_the_same_day() {
         )
     };
     assert_eq!(format!("{:?}", run()), format!("{:?}", run()));
+}
+
+#[test]
+fn every_policy_meets_the_same_arrivals() {
+    let numbers = shipped();
+    let mut conditions = calm(Service::Measured(vec![6.0, 9.0, 20.0]), 20_000.0);
+    conditions.spot_losses_per_hour = 1.0;
+    conditions.try_failures = 0.05;
+    let jobs: Vec<_> = crate::scaling::policies(&numbers)
+        .into_iter()
+        .map(|(name, policy)| {
+            let day = Curve::school_day(72.0);
+            replay(name, policy, &day, &numbers, &conditions).jobs
+        })
+        .collect();
+    assert_eq!(jobs, [jobs[0]; 5]);
 }
 
 #[test]
