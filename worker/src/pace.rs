@@ -43,6 +43,8 @@ struct State {
     last_cut: Option<Instant>,
     away_in_a_row: u32,
     pause: Option<Pause>,
+    /// Whether a job works alone, or waits until it does.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,16 @@ impl Drop for Slot {
     }
 }
 
+/// Held by a job that works alone; others are taken again when it is dropped.
+#[derive(Debug)]
+pub struct Alone(Arc<Pace>);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.change(|state| state.alone = false);
+    }
+}
+
 impl Pace {
     /// With `slots` slots, all free.
     pub fn new(slots: u32) -> Arc<Self> {
@@ -86,6 +98,7 @@ impl Pace {
                 last_cut: None,
                 away_in_a_row: 0,
                 pause: None,
+                alone: false,
             }),
             changed: Notify::new(),
         })
@@ -98,6 +111,7 @@ impl Pace {
             let probe_at = {
                 let state = self.state();
                 match &state.pause {
+                    _ if state.alone => None,
                     Some(pause) if state.in_use == 0 && pause.probe_at <= Instant::now() => {
                         return Room::Probe;
                     }
@@ -123,6 +137,28 @@ impl Pace {
     pub fn take(self: &Arc<Self>) -> Slot {
         self.change(|state| state.in_use += 1);
         Slot(Arc::clone(self))
+    }
+
+    /// Takes no more jobs, and waits until the caller's is the only one. `None` if another job is
+    /// alone already, or waits for it.
+    pub async fn alone(self: &Arc<Self>) -> Option<Alone> {
+        let taken = self.change(|state| std::mem::replace(&mut state.alone, true));
+        if taken {
+            return None;
+        }
+        let alone = Alone(Arc::clone(self));
+        loop {
+            let changed = self.changed.notified();
+            if self.in_use() <= 1 {
+                return Some(alone);
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether a job works alone, or waits until it does.
+    pub fn is_alone(&self) -> bool {
+        self.state().alone
     }
 
     /// The model throttled a call: half as many from now on.
@@ -284,6 +320,30 @@ mod tests {
         assert!(!pace.is_paused());
         pace.away();
         assert!(pace.is_paused());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_works_alone_waits_for_the_others_and_keeps_more_out() {
+        let pace = Pace::new(8);
+        let (mine, other) = (pace.take(), pace.take());
+        let waiting = tokio::spawn({
+            let pace = Arc::clone(&pace);
+            async move { pace.alone().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "another job still works");
+        assert!(pace.is_alone(), "but none comes any more");
+        assert!(pace.alone().await.is_none(), "only one can be alone");
+        drop(other);
+        let alone = waiting.await.unwrap().expect("it is the only one");
+        let room = tokio::spawn({
+            let pace = Arc::clone(&pace);
+            async move { pace.room().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!room.is_finished());
+        drop((alone, mine));
+        assert_eq!(room.await.unwrap(), Room::For(8));
     }
 
     #[tokio::test]

@@ -12,8 +12,7 @@ use atelier_shared::queue::{MAX_RECEIVE, MAX_WAIT, Message, Queues};
 use atelier_shared::store::Store;
 use atelier_shared::telemetry::metrics;
 use atelier_shared::timestamp::Timestamp;
-use tokio::sync::RwLock;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +20,8 @@ use crate::config::Config;
 use crate::generate::Models;
 use crate::health::Pulse;
 use crate::optimize::Optimizer;
-use crate::pace::{Pace, Room};
+use crate::pace::{Alone, Pace, Room};
+use crate::trouble::Trouble;
 use crate::{heartbeat, work};
 
 /// A job whose claim was taken over so often works alone, so that it takes nobody with it.
@@ -72,7 +72,6 @@ pub struct Worker {
     pub(crate) stopping: CancellationToken,
     pub(crate) started_at: Timestamp,
     pub(crate) counts: Counts,
-    company: RwLock<()>,
 }
 
 /// What this process has done, for its heartbeat.
@@ -81,13 +80,6 @@ pub(crate) struct Counts {
     pub(crate) throttles: AtomicU64,
     pub(crate) model_calls: AtomicU64,
     pub(crate) finished: AtomicU64,
-}
-
-/// Held while a job works: beside others, or alone.
-#[expect(dead_code, reason = "held, not read")]
-pub(crate) enum Company<'a> {
-    Shared(tokio::sync::RwLockReadGuard<'a, ()>),
-    Alone(tokio::sync::RwLockWriteGuard<'a, ()>),
 }
 
 impl Worker {
@@ -105,7 +97,6 @@ impl Worker {
             stopping: CancellationToken::new(),
             started_at: Timestamp::now(),
             counts: Counts::default(),
-            company: RwLock::new(()),
             config,
         })
     }
@@ -130,16 +121,22 @@ impl Worker {
         self.pulse.is_alive()
     }
 
-    pub(crate) async fn company(&self, assignment: &Assignment) -> Company<'_> {
-        if assignment.takeovers >= ALONE_AFTER_TAKEOVERS {
-            tracing::warn!(
-                takeovers = assignment.takeovers,
-                "its workers went away: it works alone"
-            );
-            Company::Alone(self.company.write().await)
-        } else {
-            Company::Shared(self.company.read().await)
+    /// Returns when the job may work: at once beside others, or, if its workers went away, when no
+    /// other works here; until it is dropped none does. Trouble where another job works alone.
+    pub(crate) async fn company(&self, assignment: &Assignment) -> Result<Option<Alone>, Trouble> {
+        if assignment.takeovers < ALONE_AFTER_TAKEOVERS {
+            return if self.pace.is_alone() {
+                Err(Trouble::Unwelcome)
+            } else {
+                Ok(None)
+            };
         }
+        tracing::warn!(
+            takeovers = assignment.takeovers,
+            "its workers went away: it works alone"
+        );
+        let alone = self.pace.alone().await;
+        alone.map(Some).ok_or(Trouble::Unwelcome)
     }
 
     pub(crate) fn throttled(&self) {
@@ -158,7 +155,8 @@ impl Worker {
 }
 
 /// Takes jobs until `stop`, then drains: no new job, what can be finished inside the grace is
-/// finished, the rest is given back.
+/// finished, the rest is given back. Returns when the grace is over at the latest, whatever does
+/// not answer.
 pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
     let jobs = TaskTracker::new();
     let beating = tokio::spawn(heartbeat::run(Arc::clone(&worker)));
@@ -168,22 +166,28 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
         slots = worker.config.worker.slots,
         "taking jobs"
     );
-    receive_jobs(&worker, &jobs, &stop).await;
-    jobs.close();
-    tracing::info!(in_flight = jobs.len(), "draining: no new jobs");
-    if timeout(worker.config.drain.grace, jobs.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
+    let drained = async {
+        receive_jobs(&worker, &jobs, &stop).await;
+        jobs.close();
+        tracing::info!(in_flight = jobs.len(), "draining: no new jobs");
+        jobs.wait().await;
+        beating.abort();
+        heartbeat::last(&worker).await;
+        tracing::info!("drained");
+    };
+    let grace_is_over = async {
+        stop.cancelled().await;
+        sleep(worker.config.drain.grace).await;
+    };
+    tokio::select! {
+        () = drained => {}
+        () = grace_is_over => tracing::warn!(
             left = jobs.len(),
             "the grace is over; what is left comes again by itself"
-        );
+        ),
     }
-    deadline.abort();
     beating.abort();
-    heartbeat::last(&worker).await;
-    tracing::info!("drained");
+    deadline.abort();
 }
 
 /// Jobs are given back so early that claim and message are free before the grace is over.
@@ -222,8 +226,9 @@ async fn receive_jobs(worker: &Arc<Worker>, jobs: &TaskTracker, stop: &Cancellat
         match received {
             Ok(messages) => {
                 backoff = RECEIVE_BACKOFF.0;
-                let wanted =
-                    !stop.is_cancelled() && (room == Room::Probe || !worker.pace.is_paused());
+                let wanted = !stop.is_cancelled()
+                    && !worker.pace.is_alone()
+                    && (room == Room::Probe || !worker.pace.is_paused());
                 for message in messages {
                     if wanted {
                         spawn(worker, jobs, message);

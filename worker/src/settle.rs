@@ -77,15 +77,13 @@ pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, Troubl
                 .await;
             }
         }
-        Err(Trouble::Stopping) => {
-            give_back(
-                attempt,
-                Budget::GiveBack,
-                Duration::ZERO,
-                "stopping",
-                "the worker stops",
-            )
-            .await;
+        Err(trouble @ (Trouble::Stopping | Trouble::Unwelcome)) => {
+            let why = match trouble {
+                Trouble::Stopping => "stopping",
+                _ => "alone",
+            };
+            let cause = trouble.to_string();
+            give_back(attempt, Budget::GiveBack, Duration::ZERO, why, &cause).await;
         }
         Err(trouble @ Trouble::StoreAway(_)) => {
             worker.pace.outage();

@@ -32,6 +32,9 @@ pub(crate) enum Trouble {
     /// The claim is not ours any more, or the assignment is final or gone: say nothing.
     #[error("the claim is lost: {0}")]
     ClaimLost(&'static str),
+    /// A job that its workers died of works alone here: what dies with it would burn an attempt.
+    #[error("another job works alone in this worker")]
+    Unwelcome,
     /// The worker was told to stop and has no more time.
     #[error("the worker stops")]
     Stopping,

@@ -115,7 +115,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn make_picture(&self) -> Result<Stored, Trouble> {
-        let _company = self.worker.company(self.assignment).await;
+        let _company = self.worker.company(self.assignment).await?;
         if let Some(label) = upload::find_ours(self.worker, self.assignment).await? {
             return Ok(self.adopt(&label, StageSeconds::default(), 0.0));
         }

@@ -4,8 +4,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use atelier_embedded::faults::{Kind, Service};
 use atelier_embedded::model::Settings;
 use atelier_shared::assignment::Status;
+use atelier_shared::timestamp::Timestamp;
 use support::Bench;
 
 const SLOW: Settings = Settings {
@@ -84,4 +86,42 @@ async fn a_worker_that_is_killed_loses_nothing() {
     let done = bench.finished("a-1").await;
     assert_eq!(done.s3_upload_status, Status::Success);
     next.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_receive_in_flight_brings_is_given_back_untouched() {
+    // A receive waits for a quarter of the grace: long enough to be in flight still.
+    let bench = Bench::with(&[("GRACE_SECONDS", "80")]).await;
+    let worker = bench.work();
+    bench.post("a-1", "a harbor").await;
+    bench.finished("a-1").await;
+    bench.queue_is_empty().await;
+    tokio::join!(worker.stop(), bench.post("a-2", "a bridge"));
+    assert_eq!(bench.count(Service::Sqs, "received"), 2, "it was received");
+    let depth = bench.queues.jobs.depth().await.unwrap();
+    assert_eq!((depth.visible, depth.in_flight), (1, 0), "and is visible");
+    let waiting = bench.get("a-2").await;
+    assert_eq!((waiting.claim, waiting.attempts), (None, 0));
+    assert_eq!(waiting.model_calls, 0);
+}
+
+#[tokio::test]
+async fn a_queue_that_hangs_does_not_keep_a_worker_beyond_its_grace() {
+    let bench = Bench::with(&[("GRACE_SECONDS", "2")]).await;
+    bench.fault(Service::Sqs, Kind::Hang, 1.0);
+    let worker = bench.work();
+    bench
+        .eventually("it has begun", async || {
+            let since = Timestamp::from_seconds(0.0);
+            !bench.store.heartbeats(since).await.unwrap().is_empty()
+        })
+        .await;
+    let start = Instant::now();
+    worker.stop().await;
+    // Without a limit it would wait for the receive's own: more than ten seconds.
+    assert!(
+        start.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        start.elapsed()
+    );
 }

@@ -3,8 +3,9 @@
 //! <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>
 //!
 //! Some prompts are hooks for tests and demonstrations: `[bomb]` is answered with a small PNG that
-//! claims 60,000 x 60,000 pixels, `[big]` with 2048 x 2048 pixels, `[small]` with 128 x 128, and the
-//! words "violence", "gore" and "gory" are declined as a content filter would.
+//! claims 60,000 x 60,000 pixels, `[big]` with 2048 x 2048 pixels, `[small]` with 128 x 128,
+//! `[hang]` not at all for as long as the caller waits, and the words "violence", "gore" and "gory"
+//! are declined as a content filter would.
 
 mod amazon;
 mod error;
@@ -143,6 +144,9 @@ impl Model {
             Family::Stability => stability::read(&body)?,
         };
 
+        if order.prompt.contains("[hang]") {
+            std::future::pending::<()>().await;
+        }
         let answer = if fault == Some(Kind::Filtered) || is_declined(&order.prompt) {
             self.decline(family, order.seed)
         } else if fault == Some(Kind::Garbage) {
