@@ -1,14 +1,18 @@
 //! Proves Atelier's promises on the real code.
 //!
 //! Crash points: simulated processes, each behind a [`gate::Gate`] that cuts it off from the world
-//! at a chosen call ([`process`]), in a [`case`] of its own. Storms: real processes that are killed
-//! while everything around them fails ([`storm`]).
+//! at a chosen call ([`process`]), in a [`case`] of its own. A [`fleet`] of real processes, with a
+//! [`view`] of it from outside and [`people`] who post: storms, in which they are killed while
+//! everything around them fails ([`storm`]), and the tests in `tests/processes`.
 
 pub mod case;
+pub mod fleet;
 pub mod gate;
 pub mod ledger;
+pub mod people;
 pub mod process;
 pub mod proxy;
 pub mod store;
 pub mod storm;
+pub mod view;
 pub mod world;

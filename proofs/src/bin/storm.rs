@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use atelier_proofs::storm::{Plan, storm};
+use atelier_proofs::fleet;
+use atelier_proofs::storm::{Plan, Report, storm};
 use clap::Parser;
 
 /// Kills workers and APIs while queue, bucket, store and model fail in turn, then says what became
@@ -30,7 +31,7 @@ async fn main() -> ExitCode {
         jobs: flags.jobs,
         length: Duration::from_secs(flags.seconds),
     };
-    let report = match storm(plan, |what| eprintln!("{what}")).await {
+    let report = match run(plan).await {
         Ok(report) => report,
         Err(error) => {
             eprintln!("{error:#}");
@@ -50,4 +51,9 @@ async fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+async fn run(plan: Plan) -> anyhow::Result<Report> {
+    fleet::build().await?;
+    storm(plan, |what| eprintln!("{what}")).await
 }

@@ -1,23 +1,21 @@
 //! A storm: real processes are killed while the services around them fail in turn, and people post.
 
-mod fleet;
-mod people;
 mod verdict;
 mod weather;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{BucketConfig, CloudConfig, Environment, StoreConfig};
-use atelier_shared::pictures::Pictures;
-use atelier_shared::store;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep_until};
 
-use fleet::Fleet;
+use crate::fleet::{self, Fleet};
+use crate::people;
+use crate::view::View;
 pub use verdict::Report;
 use weather::Weather;
+pub use weather::hold;
 
 /// How heavy the storm is.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +25,22 @@ pub struct Plan {
     /// How long processes are killed and services fail.
     pub length: Duration,
 }
+
+/// API processes.
+const APIS: usize = 2;
+
+/// Worker processes.
+const WORKERS: usize = 4;
+
+/// What differs from the defaults: what a crash costs in time is short enough for a minute's storm.
+const OPTIONS: [(&str, &str); 6] = [
+    ("CLAIM_SECONDS", "5"),
+    ("RETRY_SECONDS", "0.5"),
+    ("RESEND_SECONDS", "5"),
+    ("CREATE_LIMIT_PER_MINUTE", "0"),
+    ("LOG", "warn"),
+    ("LOG_FORMAT", "text"),
+];
 
 /// Between two kills of a worker.
 const WORKER_KILLS: Duration = Duration::from_secs(2);
@@ -44,31 +58,28 @@ const POSTING: f64 = 0.8;
 /// A process cannot be started, or what is left cannot be read.
 pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
     let home = TempDir::new()?;
-    let mut fleet = Fleet::start(home.path()).await?;
-    let mut environment = Environment::of(fleet.environment().iter().cloned());
-    let cloud = CloudConfig {
-        credentials: Some(fleet.credentials()?),
-        ..CloudConfig::read(&mut environment)
+    let processes = fleet::Plan {
+        apis: APIS,
+        workers: WORKERS,
+        model_latency: Duration::from_millis(200),
+        options: &OPTIONS,
     };
-    let store_url = StoreConfig::read(&mut environment).url;
-    let bucket = BucketConfig::read(&mut environment);
-    let pictures = Pictures::new(&Aws::connect(&cloud).await, &bucket);
-    let store = store::open(&store_url).await?;
-    let control = fleet.value("ATELIER_CONTROL_URL")?;
+    let mut fleet = Fleet::start(home.path(), processes).await?;
+    let view = Arc::new(View::of(&fleet).await?);
 
     let start = Instant::now();
     tell(&format!(
         "{} jobs; {} workers, one killed every {} s; {} APIs, one killed every {} s; services fail for {} s",
         plan.jobs,
-        fleet::WORKERS,
+        WORKERS,
         WORKER_KILLS.as_secs(),
-        fleet::APIS,
+        APIS,
         API_KILLS.as_secs(),
         plan.length.as_secs(),
     ));
     let posting = plan.length.mul_f64(POSTING);
-    let people = tokio::spawn(people::post(plan.jobs, posting, fleet.addresses()));
-    let weather = Weather::new(control.clone(), &store_url)?;
+    let people = tokio::spawn(people::post(0..plan.jobs, posting, fleet.addresses()));
+    let weather = Weather::new(Arc::clone(&view))?;
     let weather = tokio::spawn(weather.rage(start, plan.length, tell));
     let kills = kill(&mut fleet, start + plan.length).await?;
     weather.await??;
@@ -79,9 +90,9 @@ pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
         acknowledged.ids.len(),
         acknowledged.repeated,
     ));
-    verdict::rest(&store, &control, tell).await?;
+    verdict::rest(&view, tell).await?;
     let took = start.elapsed();
-    let mut report = verdict::find(&store, &pictures, &control, &acknowledged).await?;
+    let mut report = verdict::find(&view, &acknowledged).await?;
     report.audit = fleet.audit().await.context("the audit")?;
     report.jobs = plan.jobs;
     report.seconds = took.as_secs_f64();
@@ -110,11 +121,11 @@ async fn kill(fleet: &mut Fleet, end: Instant) -> anyhow::Result<Kills> {
         }
         sleep_until(next).await;
         if next == next_worker {
-            fleet.kill_worker(fastrand::usize(..fleet::WORKERS)).await?;
+            fleet.kill_worker(fastrand::usize(..WORKERS)).await?;
             kills.workers += 1;
             next_worker += WORKER_KILLS;
         } else {
-            fleet.kill_api(fastrand::usize(..fleet::APIS)).await?;
+            fleet.kill_api(fastrand::usize(..APIS)).await?;
             kills.apis += 1;
             next_api += API_KILLS;
         }

@@ -2,21 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::pictures::{Page, Pictures, assignment_of, key};
-use atelier_shared::store::Store;
+use atelier_shared::assignment::Status;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, interval};
 
-use super::people::Acknowledged;
-
-/// So many documents are read at a time.
-const PAGE: u32 = 1000;
+use crate::people::Acknowledged;
+use crate::view::{View, messages};
 
 /// After so long without any change what is not final is stuck.
 const STANDSTILL: Duration = Duration::from_secs(90);
@@ -116,21 +111,17 @@ impl fmt::Display for Report {
 }
 
 /// Returns when every document is final and the queue is empty, or nothing changes any more.
-pub(super) async fn rest(
-    store: &Arc<dyn Store>,
-    control: &str,
-    tell: fn(&str),
-) -> anyhow::Result<()> {
+pub(super) async fn rest(view: &View, tell: fn(&str)) -> anyhow::Result<()> {
     let mut looks = interval(Duration::from_secs(1));
     let (mut before, mut changed) = (u64::MAX, Instant::now());
     loop {
         looks.tick().await;
-        let documents = all(store).await?;
+        let documents = view.documents().await?;
         let left = documents
             .iter()
             .filter(|it| it.s3_upload_status == Status::Pending)
             .count();
-        let left = left as u64 + messages(&stats(control).await?);
+        let left = left as u64 + messages(&view.stats().await?);
         if left == 0 {
             return Ok(());
         }
@@ -145,14 +136,9 @@ pub(super) async fn rest(
 }
 
 /// Reads what is left.
-pub(super) async fn find(
-    store: &Arc<dyn Store>,
-    pictures: &Pictures,
-    control: &str,
-    acknowledged: &Acknowledged,
-) -> anyhow::Result<Report> {
-    let documents = all(store).await?;
-    let stats = stats(control).await?;
+pub(super) async fn find(view: &View, acknowledged: &Acknowledged) -> anyhow::Result<Report> {
+    let documents = view.documents().await?;
+    let stats = view.stats().await?;
     let present: BTreeSet<_> = documents.iter().map(|it| &it.assignment_id).collect();
     let mut report = Report {
         acknowledged: acknowledged.ids.len(),
@@ -163,7 +149,7 @@ pub(super) async fn find(
             .filter(|id| !present.contains(id))
             .cloned()
             .collect(),
-        doubles: doubles(pictures).await?,
+        doubles: view.doubles().await?,
         messages_left: messages(&stats),
         deliveries: stats["sqs"]["received"].as_u64().unwrap_or_default(),
         model_calls: stats["bedrock"]["calls"]
@@ -186,45 +172,4 @@ pub(super) async fn find(
         }
     }
     Ok(report)
-}
-
-async fn all(store: &Arc<dyn Store>) -> anyhow::Result<Vec<Assignment>> {
-    let mut all: Vec<Assignment> = Vec::new();
-    loop {
-        let after = all.last().map(|last| last.assignment_id.clone());
-        let page = store.scan(after.as_deref(), PAGE).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
-}
-
-/// Keys with more than one version.
-async fn doubles(pictures: &Pictures) -> anyhow::Result<Vec<String>> {
-    let mut versions: BTreeMap<String, u32> = BTreeMap::new();
-    let mut page: Option<Page> = None;
-    while page.as_ref().is_none_or(|page| !page.is_last()) {
-        let next = pictures.page(page.as_ref()).await?;
-        for version in &next.versions {
-            *versions.entry(version.key.clone()).or_default() += 1;
-        }
-        page = Some(next);
-    }
-    let doubled = |of: &String| assignment_of(of).is_none_or(|id| *of != key(id));
-    Ok(versions
-        .into_iter()
-        .filter(|(key, count)| *count > 1 || doubled(key))
-        .map(|(key, _)| key)
-        .collect())
-}
-
-async fn stats(control: &str) -> anyhow::Result<Value> {
-    let answer = reqwest::get(format!("{control}/stats")).await?;
-    Ok(answer.error_for_status()?.json().await?)
-}
-
-fn messages(stats: &Value) -> u64 {
-    let count = |state: &str| stats["sqs"][state].as_u64().unwrap_or_default();
-    count("visible") + count("in_flight") + count("delayed")
 }

@@ -1,12 +1,15 @@
 //! What fails during a storm: a part of everything all the time, and each service as a whole in
 //! turn.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
+
+use crate::view::View;
 
 /// How long a service is away or hangs.
 const SPELL: Duration = Duration::from_secs(10);
@@ -38,20 +41,16 @@ const SPELLS: [Spell; 7] = [
 /// The faults of a storm.
 #[derive(Debug)]
 pub(super) struct Weather {
-    http: reqwest::Client,
-    faults: String,
+    view: Arc<View>,
     database: String,
 }
 
 impl Weather {
-    /// For the cloud with this control address, and the store at this address.
-    pub(super) fn new(control: String, store_url: &str) -> anyhow::Result<Self> {
-        let database = store_url.strip_prefix("sqlite:");
-        Ok(Self {
-            http: reqwest::Client::new(),
-            faults: format!("{control}/faults"),
-            database: database.context("the storm's store is SQLite")?.to_owned(),
-        })
+    /// For the fleet that is looked at.
+    pub(super) fn new(view: Arc<View>) -> anyhow::Result<Self> {
+        let database = view.store_url.strip_prefix("sqlite:");
+        let database = database.context("the storm's store is SQLite")?.to_owned();
+        Ok(Self { view, database })
     }
 
     /// Rages for `length`, then ends all faults.
@@ -68,8 +67,8 @@ impl Weather {
             ("s3", "lost_reply", 0.02),
             ("bedrock", "lost_reply", 0.02),
         ] {
-            self.order(json!({"service": service, "kind": kind, "share": share}))
-                .await?;
+            let fault = json!({"service": service, "kind": kind, "share": share});
+            self.view.order(&fault).await?;
             tell(&format!(
                 "0 s: {service}: {kind}, {:.0}% of the calls",
                 share * 100.0
@@ -89,8 +88,8 @@ impl Weather {
                         SPELL.as_secs()
                     ));
                     let seconds = SPELL.as_secs();
-                    self.order(json!({"service": service, "kind": kind, "for_seconds": seconds}))
-                        .await?;
+                    let fault = json!({"service": service, "kind": kind, "for_seconds": seconds});
+                    self.view.order(&fault).await?;
                 }
                 Spell::Store => {
                     tell(&format!(
@@ -98,34 +97,25 @@ impl Weather {
                         SPELL.as_secs()
                     ));
                     let database = self.database.clone();
-                    tokio::task::spawn_blocking(move || hold(&database)).await??;
+                    let held = move || hold(&database, SPELL);
+                    tokio::task::spawn_blocking(held).await??;
                 }
             }
             next += TURN;
         }
         sleep_until(start + length).await;
-        let ended = self.http.delete(&self.faults).send().await?;
-        ensure!(ended.status().is_success(), "{}", ended.status());
-        Ok(())
-    }
-
-    /// What is ordered last strikes after what was ordered before.
-    async fn order(&self, order: Value) -> anyhow::Result<()> {
-        let answer = self.http.put(&self.faults).json(&order).send().await?;
-        ensure!(
-            answer.status().is_success(),
-            "{order}: {}",
-            answer.text().await?
-        );
-        Ok(())
+        self.view.mend().await
     }
 }
 
-/// Keeps everybody from writing for the length of a spell.
-fn hold(database: &str) -> rusqlite::Result<()> {
+/// Keeps everybody from writing into the SQLite file at `database` for so long. Blocks.
+///
+/// # Errors
+/// The file cannot be locked.
+pub fn hold(database: &str, length: Duration) -> rusqlite::Result<()> {
     let connection = Connection::open(database)?;
-    connection.busy_timeout(SPELL)?;
+    connection.busy_timeout(length)?;
     connection.execute_batch("BEGIN EXCLUSIVE")?;
-    std::thread::sleep(SPELL);
+    std::thread::sleep(length);
     connection.execute_batch("ROLLBACK")
 }

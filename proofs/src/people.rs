@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -17,27 +18,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the APIs acknowledged.
 #[derive(Debug, Default)]
-pub(super) struct Acknowledged {
-    pub(super) ids: BTreeSet<String>,
+pub struct Acknowledged {
+    /// The assignments.
+    pub ids: BTreeSet<String>,
     /// Posts that were made again under the same id.
-    pub(super) repeated: u64,
+    pub repeated: u64,
 }
 
-/// Posts `jobs` assignments, spread over `length`; each is posted until it is acknowledged.
-pub(super) async fn post(
-    jobs: u32,
+/// Posts the assignments with these numbers, each for a small picture of its own, spread over
+/// `length`; each is posted until it is acknowledged.
+///
+/// # Errors
+/// An API refuses one.
+pub async fn post(
+    numbers: Range<u32>,
     length: Duration,
     apis: Vec<SocketAddr>,
 ) -> anyhow::Result<Acknowledged> {
-    let start = Instant::now();
-    let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    stream::iter(0..jobs)
+    let (start, first) = (Instant::now(), numbers.start);
+    let jobs = f64::from(numbers.end - first);
+    let http = client()?;
+    stream::iter(numbers)
         .map(|n| {
             let (http, apis) = (&http, &apis);
             async move {
-                sleep_until(start + length.mul_f64(f64::from(n) / f64::from(jobs))).await;
-                let id = format!("storm-{n:06}");
-                Ok((insist(http, apis, n, &id).await?, id))
+                sleep_until(start + length.mul_f64(f64::from(n - first) / jobs)).await;
+                let (id, prompt) = (format!("job-{n:06}"), format!("[small] scene {n}"));
+                Ok((insist(http, apis, n, &id, &prompt).await?, id))
             }
         })
         .buffer_unordered(AT_ONCE)
@@ -49,17 +56,31 @@ pub(super) async fn post(
         .await
 }
 
+/// Posts one assignment until it is acknowledged.
+///
+/// # Errors
+/// An API refuses it.
+pub async fn post_one(id: &str, prompt: &str, apis: &[SocketAddr]) -> anyhow::Result<()> {
+    insist(&client()?, apis, 0, id, prompt).await?;
+    Ok(())
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().timeout(PATIENCE).build()
+}
+
 /// Posts until the answer is 202; returns how often it was posted again.
 async fn insist(
     http: &reqwest::Client,
     apis: &[SocketAddr],
     n: u32,
     id: &str,
+    prompt: &str,
 ) -> anyhow::Result<u64> {
     let body = json!({
         "assignment_id": id,
         "teacher_id": format!("teacher-{}", n % 50),
-        "prompt": format!("[small] scene {n} of the storm"),
+        "prompt": prompt,
     });
     let mut repeated = 0;
     loop {
