@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Parses the collector's configuration as Terraform renders it, and holds the names that Terraform
-uses for metrics and environment to those in the code."""
+"""Parses the collector's configuration as Terraform renders it, and holds the names and ranges that
+Terraform uses for metrics and environment to those in the code."""
 
 import re
 import sys
@@ -69,6 +69,20 @@ class Names(unittest.TestCase):
         self.assertGreaterEqual(len(names), 16)
         for name in sorted(names):
             self.assertIn(f'"{name}"', code, f"no code reads {name}")
+
+    def test_no_service_refuses_a_number_that_terraform_takes(self):
+        code = "".join(path.read_text() for path in STACK.parent.glob("shared/src/config/*.rs"))
+        taken = re.findall(r"(?:number|number::<\w+>)\(\s*&(\w+),\s*([\d_.]+?)\.\.=([\d_.]+)", code)
+        ranges = {name: (float(least), float(most)) for name, least, most in taken}
+        bounds = r"var\.(\w+) >= ([\d.]+) && var\.\1 <= ([\d.]+)"
+        compared = set()
+        for name, least, most in re.findall(bounds, (STACK / "variables.tf").read_text()):
+            if name.upper() in ranges:
+                compared.add(name)
+                here = ranges[name.upper()]
+                self.assertTrue(here[0] <= float(least) <= float(most) <= here[1], f"{name}: {least} to {most}, the code {here}")
+        numbers = {"claim_seconds", "grace_seconds", "max_attempts", "give_up_seconds", "create_limit_per_minute", "webp_quality"}
+        self.assertEqual(compared, numbers)
 
 
 if __name__ == "__main__":
