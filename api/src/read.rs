@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use atelier_shared::assignment::{Assignment, Status, is_valid_id};
 use atelier_shared::store::{Filter, Position};
-use atelier_shared::timestamp::Timestamp;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -16,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::create::MAX_TEACHER_CHARACTERS;
+use crate::cursor;
 use crate::input::{Fields, IdInPath, Parameters, id_fault};
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
@@ -169,7 +169,7 @@ pub async fn list(
     let mut documents = app.store().list(&filter, after.as_ref(), limit + 1).await?;
     let more = documents.len() > limit as usize;
     documents.truncate(limit as usize);
-    let next = documents.last().filter(|_| more).map(cursor_after);
+    let next = documents.last().filter(|_| more).map(cursor::after);
     Ok(Json(Page {
         assignments: views(&app, &documents).await,
         next,
@@ -246,16 +246,9 @@ fn read_status(parameters: &mut Fields) -> Option<Status> {
     status
 }
 
-/// Where the next page begins, in a form that callers need not understand.
-fn cursor_after(document: &Assignment) -> String {
-    let at = document.created_at.seconds().to_bits();
-    let text = format!("{at:016x}{}", document.assignment_id);
-    base64_simd::URL_SAFE_NO_PAD.encode_to_string(text)
-}
-
 fn read_cursor(parameters: &mut Fields) -> Option<Position> {
-    let cursor = parameters.text("after")?;
-    let position = position_of(&cursor);
+    let text = parameters.text("after")?;
+    let position = cursor::read(&text);
     if position.is_none() {
         parameters.fault(FieldFault::new(
             "after",
@@ -263,15 +256,4 @@ fn read_cursor(parameters: &mut Fields) -> Option<Position> {
         ));
     }
     position
-}
-
-fn position_of(cursor: &str) -> Option<Position> {
-    let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(cursor).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (at, id) = text.split_at_checked(16)?;
-    let created_at = f64::from_bits(u64::from_str_radix(at, 16).ok()?);
-    (created_at.is_finite() && is_valid_id(id)).then(|| Position {
-        created_at: Timestamp::from_seconds(created_at),
-        assignment_id: id.to_owned(),
-    })
 }

@@ -10,6 +10,12 @@ use crate::config::ApiConfig;
 use crate::fleet::samples;
 use crate::{pace, routes, server, sweep, wait};
 
+/// The answers alone, without a listener and without loops, for a caller in the same process. Each
+/// request must bear its peer's address as the extension `ConnectInfo<SocketAddr>`.
+pub fn service(config: ApiConfig, services: Services) -> axum::Router {
+    routes::router(App::new(config, services))
+}
+
 /// Serves on `listener` until `shutdown`; then takes nothing new, answers those who wait, finishes
 /// what is on its way inside the grace, and returns.
 pub async fn run(

@@ -23,6 +23,9 @@ pub enum UnreadableJob {
     /// An id that no assignment can have.
     #[error("`assignment_id` must be 1 to 64 of [A-Za-z0-9_-]")]
     Id,
+    /// A round before the first.
+    #[error("`round` must be 1 or more")]
+    Round,
 }
 
 impl Job {
@@ -36,6 +39,9 @@ impl Job {
         let job: Self = serde_json::from_str(body)?;
         if !is_valid_id(&job.assignment_id) {
             return Err(UnreadableJob::Id);
+        }
+        if job.round == 0 {
+            return Err(UnreadableJob::Round);
         }
         Ok(job)
     }
@@ -65,6 +71,7 @@ mod tests {
             "[]",
             r#"{"assignment_id":"../x","round":1}"#,
             r#"{"assignment_id":"a","round":-1}"#,
+            r#"{"assignment_id":"a","round":0}"#,
         ] {
             assert!(Job::from_body(body).is_err(), "{body}");
         }

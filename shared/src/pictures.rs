@@ -1,6 +1,7 @@
 //! The pictures in the bucket (S3): key, metadata, put-if-absent, read, tag, erase.
 
-use std::collections::HashMap;
+mod label;
+
 use std::time::Duration;
 
 use aws_sdk_s3::error::SdkError;
@@ -10,10 +11,12 @@ use aws_sdk_s3::types::{ServerSideEncryption, Tag, Tagging};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::assignment::{Assignment, ImageMetadata};
+use crate::assignment::Assignment;
 use crate::aws::{Aws, CloudError};
 use crate::config::BucketConfig;
 use crate::telemetry::events::S3Operation;
+
+pub use label::Label;
 
 /// Everything we store is below this.
 pub const PREFIX: &str = "generated_images/";
@@ -50,82 +53,6 @@ impl<'a> From<&'a Assignment> for Whose<'a> {
             assignment_id: &assignment.assignment_id,
             teacher_id: assignment.teacher_id.as_deref(),
         }
-    }
-}
-
-/// What is written on the object, so that a worker can finish from the object alone.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Label {
-    /// The assignment's id.
-    pub assignment_id: String,
-    /// Its teacher.
-    pub teacher_id: Option<String>,
-    /// When the assignment was posted, RFC 3339.
-    pub created_at: String,
-    /// What the model returned: `png`, …
-    pub original_format: String,
-    /// Whether the bytes are the optimized picture or the original.
-    pub optimized: bool,
-    /// Hash of the prompt that the picture shows.
-    pub prompt_hash: String,
-    /// What optimizing did.
-    pub metadata: ImageMetadata,
-    /// The model that made it.
-    pub model: String,
-    /// What reuse looks for.
-    pub reuse_key: String,
-}
-
-impl Label {
-    /// Whether the object is of this assignment's current prompt: then it is "ours".
-    pub fn is_of(&self, assignment: &Assignment) -> bool {
-        self.assignment_id == assignment.assignment_id && self.prompt_hash == assignment.prompt_hash
-    }
-
-    fn to_metadata(&self) -> HashMap<String, String> {
-        let m = &self.metadata;
-        let mut fields = vec![
-            ("assignment-id", self.assignment_id.clone()),
-            ("created-at", self.created_at.clone()),
-            ("original-format", self.original_format.clone()),
-            ("optimized", self.optimized.to_string()),
-            ("prompt-hash", self.prompt_hash.clone()),
-            ("original-size", m.original_size_bytes.to_string()),
-            ("optimized-size", m.optimized_size_bytes.to_string()),
-            ("format", m.format.clone()),
-            ("dimensions", m.dimensions.clone()),
-            ("model", self.model.clone()),
-            ("reuse-key", self.reuse_key.clone()),
-        ];
-        if let Some(teacher) = &self.teacher_id {
-            fields.push(("teacher-id", percent_encode(teacher)));
-        }
-        fields
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
-    }
-
-    /// `None` if a field is absent or makes no sense: then the object is not ours to adopt.
-    fn from_metadata(fields: &HashMap<String, String>) -> Option<Self> {
-        let text = |name: &str| fields.get(name).cloned();
-        let size = |name: &str| fields.get(name)?.parse::<u64>().ok();
-        Some(Self {
-            assignment_id: text("assignment-id")?,
-            teacher_id: text("teacher-id").map(|teacher| percent_decode(&teacher)),
-            created_at: text("created-at")?,
-            original_format: text("original-format")?,
-            optimized: text("optimized")?.parse().ok()?,
-            prompt_hash: text("prompt-hash")?,
-            metadata: ImageMetadata::new(
-                size("original-size")?,
-                size("optimized-size")?,
-                fields.get("format")?,
-                text("dimensions")?,
-            ),
-            model: text("model")?,
-            reuse_key: text("reuse-key")?,
-        })
     }
 }
 
@@ -584,40 +511,4 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 
 fn is_no_such_key<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.as_service_error().and_then(|error| error.code()) == Some("NoSuchKey")
-}
-
-/// Header values are ASCII; a teacher's name may be anything.
-fn percent_encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(byte.into());
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
-}
-
-fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let code = bytes
-            .get(at + 1..at + 3)
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match (byte, code) {
-            (b'%', Some(code)) => {
-                decoded.push(code);
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }

@@ -27,6 +27,11 @@ impl Timestamp {
         Self((seconds * 1e6).round() / 1e6)
     }
 
+    /// From seconds since the epoch as another program may have written them, not rounded.
+    pub const fn from_exact_seconds(seconds: f64) -> Self {
+        Self(seconds)
+    }
+
     /// Seconds since the epoch.
     pub const fn seconds(self) -> f64 {
         self.0

@@ -1,12 +1,21 @@
 //! From a file's bytes to pixels, within a budget of memory.
 
 use std::io::Cursor;
+use std::panic::{UnwindSafe, catch_unwind};
 
 use image::{
     ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, RgbaImage,
 };
 
-use crate::{Format, OptimizeError, sniff};
+use crate::provenance::is_whole;
+use crate::{Format, OptimizeError};
+
+/// The share of the budget that may be spent on what stands before a PNG's pixels, while those take
+/// none yet: a row, and a color profile, which is compressed and may be a bomb.
+const BEFORE_PIXELS: u64 = 8;
+
+/// A profile beyond this is not kept, in bytes. Those in use for pictures have some thousand.
+const MAX_PROFILE: usize = 1 << 20;
 
 /// 8-bit pixels.
 pub(crate) enum Pixels {
@@ -42,12 +51,27 @@ pub(crate) struct Decoded {
 
 /// Decodes `bytes`; of an animation, the first picture.
 pub(crate) fn decode(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError> {
-    let (format, _) = sniff(bytes).ok_or(OptimizeError::NotAnImage)?;
+    guarded(|| decode_unguarded(bytes, budget))
+        .unwrap_or_else(|| Err(OptimizeError::Corrupt("its decoder panicked".to_owned())))
+}
+
+/// What a decoder returns, unless it panics. A file that is corrupt in a way that its decoder did
+/// not foresee (png 0.18: a palette of one byte) is a corrupt file.
+pub(crate) fn guarded<T>(decoder: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
+    catch_unwind(decoder).ok()
+}
+
+fn decode_unguarded(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError> {
+    let format = Format::of(bytes).ok_or(OptimizeError::NotAnImage)?;
     let decoder = format.decoder().ok_or(OptimizeError::Unsupported(format))?;
+    // Its decoder makes room for whatever size a chunk claims.
+    if format == Format::Webp && !is_whole(bytes) {
+        return Err(OptimizeError::Corrupt("it is cut off".to_owned()));
+    }
 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), decoder);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(budget);
+    limits.max_alloc = Some(budget / BEFORE_PIXELS);
     reader.limits(limits);
     let failed = |error| failure(error, budget);
     let mut decoder = reader.into_decoder().map_err(failed)?;
@@ -56,16 +80,15 @@ pub(crate) fn decode(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError
     if width == 0 || height == 0 {
         return Err(OptimizeError::BadDimensions { width, height });
     }
-    let needed = memory(format, decoder.color_type(), width, height);
+    let color_profile = decoder.icc_profile().ok().flatten();
+    // The decoder's own and ours.
+    let profiles = 2 * color_profile.as_ref().map_or(0, Vec::len) as u64;
+    let needed = memory(format, decoder.color_type(), width, height).saturating_add(profiles);
     if needed > budget {
         return Err(OptimizeError::OverBudget { needed, budget });
     }
-
-    let color_profile = decoder
-        .icc_profile()
-        .ok()
-        .flatten()
-        .filter(|profile| is_rgb(profile));
+    let color_profile =
+        color_profile.filter(|profile| is_rgb(profile) && profile.len() <= MAX_PROFILE);
     let orientation = decoder.orientation().map_err(failed)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     image.apply_orientation(orientation);

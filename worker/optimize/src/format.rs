@@ -4,6 +4,8 @@ use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader};
 
+use crate::decode::guarded;
+
 /// An image format that is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -48,7 +50,8 @@ impl Format {
         }
     }
 
-    fn of(bytes: &[u8]) -> Option<Self> {
+    /// What `bytes` claim to be.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
@@ -77,13 +80,27 @@ impl Format {
 /// be read. No pixel is decoded. `None`: no image that is known here.
 pub fn sniff(bytes: &[u8]) -> Option<(Format, Option<(u32, u32)>)> {
     let format = Format::of(bytes)?;
-    let dimensions = match format.decoder() {
-        Some(decoder) => ImageReader::with_format(Cursor::new(bytes), decoder)
-            .into_dimensions()
-            .ok(),
-        None => gif_dimensions(bytes),
+    let dimensions = match format {
+        // Its decoder unpacks a color profile on the way, which may be a bomb.
+        Format::Png => png_dimensions(bytes),
+        Format::Gif => gif_dimensions(bytes),
+        Format::Jpeg => dimensions(bytes, ImageFormat::Jpeg),
+        Format::Webp => dimensions(bytes, ImageFormat::WebP),
     };
     Some((format, dimensions))
+}
+
+fn dimensions(bytes: &[u8], format: ImageFormat) -> Option<(u32, u32)> {
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    guarded(|| reader.into_dimensions().ok()).flatten()
+}
+
+/// The first chunk is the header: its length, its name, width and height (PNG, 11.2.1).
+fn png_dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
+    let side = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let is_header = bytes.get(12..16) == Some(b"IHDR");
+    is_header.then_some(())?;
+    Some((side(16)?, side(20)?))
 }
 
 fn gif_dimensions(bytes: &[u8]) -> Option<(u32, u32)> {

@@ -134,6 +134,15 @@ fn has_alpha((name, payload): Chunk<'_>) -> bool {
     }
 }
 
+/// Whether no chunk of a RIFF file claims to be larger than what is there.
+pub(crate) fn is_whole(file: &[u8]) -> bool {
+    let rest = file.get(RIFF_HEADER..).unwrap_or_default();
+    let walked: usize = chunks(file)
+        .map(|(_, payload)| CHUNK_HEADER + payload.len() + payload.len() % 2)
+        .sum();
+    rest.len() < walked + CHUNK_HEADER
+}
+
 /// The chunks of a RIFF file, as far as they are whole.
 fn chunks(file: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = file.get(RIFF_HEADER..).unwrap_or_default();
@@ -181,5 +190,7 @@ mod tests {
             chunks(&file).collect::<Vec<_>>(),
             [(*b"VP8 ", &[1, 2, 3][..])]
         );
+        assert!(!is_whole(&file));
+        assert!(is_whole(&file[..24]));
     }
 }

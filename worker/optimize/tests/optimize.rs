@@ -252,6 +252,29 @@ fn a_bomb_is_refused_before_memory_is_spent() {
         "{error}"
     );
     assert!(error.is_still_an_image() && error.is_about_memory());
+    assert_eq!(sniff(&bomb), Some((Format::Png, Some((60_000, 60_000)))));
+}
+
+#[test]
+fn a_file_that_its_decoder_panics_at_is_corrupt() {
+    let mut original = Vec::new();
+    let mut encoder = png::Encoder::new(&mut original, 1, 1);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_palette(vec![9]);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&[0]).expect("a pixel");
+    writer.finish().expect("a file");
+    let error = optimize(&original, &Settings::default(), &PROVENANCE).expect_err("corrupt");
+    assert!(matches!(error, OptimizeError::Corrupt(_)), "{error}");
+    assert!(error.is_still_an_image());
+}
+
+#[test]
+fn a_chunk_that_claims_more_than_the_file_has_is_refused() {
+    let mut webp = file(&photo(4, 4, 1).into(), ImageFormat::WebP);
+    webp.extend(b"ICCP\0\0\0\x40profile");
+    let error = optimize(&webp, &Settings::default(), &PROVENANCE).expect_err("cut off");
+    assert!(matches!(error, OptimizeError::Corrupt(_)), "{error}");
 }
 
 #[test]
