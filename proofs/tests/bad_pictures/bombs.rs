@@ -116,8 +116,8 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             ]),
         ),
         (
-            "WebP, 16,384 pixels square",
-            riff(&[(b"VP8L", 5, b"\x2f\xff\xff\xff\x0f")]),
+            "WebP, 16,383 pixels square",
+            riff(&[(b"VP8L", 5, b"\x2f\xfe\xbf\xff\x0f")]),
         ),
         ("JPEG, 65,535 pixels square", jpeg.to_vec()),
     ]
