@@ -16,7 +16,6 @@ use peak_alloc::PeakAlloc;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Held by each test from its start to its end.
-#[must_use]
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     static QUIET: Once = Once::new();
