@@ -116,6 +116,13 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
             ]),
         ),
         (
+            "WebP, a frame 16,383 pixels square in a file of 16",
+            riff(&[
+                (b"VP8X", 10, b"\0\0\0\0\x0f\0\0\x0f\0\0"),
+                (b"VP8 ", 12, b"\x10\0\0\x9d\x01\x2a\xff\x3f\xff\x3f\0\0"),
+            ]),
+        ),
+        (
             "WebP, 16,383 pixels square",
             riff(&[(b"VP8L", 5, b"\x2f\xfe\xbf\xff\x0f")]),
         ),

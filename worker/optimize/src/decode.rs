@@ -7,7 +7,7 @@ use image::{
     ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, RgbaImage,
 };
 
-use crate::provenance::is_whole;
+use crate::riff::{is_whole, largest_frame};
 use crate::{Format, OptimizeError};
 
 /// The share of the budget that may be spent on what stands before a PNG's pixels, while those take
@@ -83,7 +83,13 @@ fn decode_unguarded(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError>
     let color_profile = decoder.icc_profile().ok().flatten();
     // The decoder's own and ours.
     let profiles = 2 * color_profile.as_ref().map_or(0, Vec::len) as u64;
-    let needed = memory(format, decoder.color_type(), width, height).saturating_add(profiles);
+    // A lossy frame's decoder believes the frame's header, not the file's.
+    let pixels = match format {
+        Format::Webp => largest_frame(bytes),
+        _ => 0,
+    }
+    .max(u64::from(width) * u64::from(height));
+    let needed = memory(format, decoder.color_type(), pixels).saturating_add(profiles);
     if needed > budget {
         return Err(OptimizeError::OverBudget { needed, budget });
     }
@@ -106,7 +112,7 @@ fn decode_unguarded(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError>
 
 /// Bytes that decoding takes at its peak: the decoder's own, the decoded picture, and the copy in
 /// 8-bit RGB or RGBA where the picture has other pixels.
-fn memory(format: Format, color: ColorType, width: u32, height: u32) -> u64 {
+fn memory(format: Format, color: ColorType, pixels: u64) -> u64 {
     let inside = match format {
         // A row at a time.
         Format::Png | Format::Gif => 0,
@@ -121,7 +127,7 @@ fn memory(format: Format, color: ColorType, width: u32, height: u32) -> u64 {
         _ => 3,
     };
     let pixel = inside + u64::from(color.bytes_per_pixel()) + copy;
-    (u64::from(width) * u64::from(height)).saturating_mul(pixel)
+    pixels.saturating_mul(pixel)
 }
 
 /// Whether an ICC profile is for RGB data: the data color space is at offset 16 (ICC.1, 7.2).

@@ -11,6 +11,7 @@ mod decode;
 mod fit;
 mod format;
 mod provenance;
+mod riff;
 mod webp;
 
 use thiserror::Error;

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::riff::{CHUNK_HEADER, Chunk, chunks, push_chunk};
+
 /// IPTC's term for "created using generative AI".
 /// <https://cv.iptc.org/newscodes/digitalsourcetype/>
 pub const DIGITAL_SOURCE_TYPE: &str =
@@ -79,8 +81,6 @@ fn escape(text: &str) -> Cow<'_, str> {
 }
 
 // The extended container: <https://developers.google.com/speed/webp/docs/riff_container>
-const RIFF_HEADER: usize = 12;
-const CHUNK_HEADER: usize = 8;
 const HAS_PROFILE: u8 = 0x20;
 const HAS_ALPHA: u8 = 0x10;
 const HAS_XMP: u8 = 0x04;
@@ -123,45 +123,12 @@ pub(crate) fn mark(
     file
 }
 
-type Chunk<'a> = ([u8; 4], &'a [u8]);
-
 fn has_alpha((name, payload): Chunk<'_>) -> bool {
     match &name {
         b"ALPH" => true,
         // The bit after the signature byte and twice 14 bits of width and height.
         b"VP8L" => payload.get(4).is_some_and(|byte| byte & 0x10 != 0),
         _ => false,
-    }
-}
-
-/// Whether no chunk of a RIFF file claims to be larger than what is there.
-pub(crate) fn is_whole(file: &[u8]) -> bool {
-    let rest = file.get(RIFF_HEADER..).unwrap_or_default();
-    let walked: usize = chunks(file)
-        .map(|(_, payload)| CHUNK_HEADER + payload.len() + payload.len() % 2)
-        .sum();
-    rest.len() < walked + CHUNK_HEADER
-}
-
-/// The chunks of a RIFF file, as far as they are whole.
-fn chunks(file: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
-    let mut rest = file.get(RIFF_HEADER..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (name, after) = rest.split_first_chunk::<4>()?;
-        let (size, after) = after.split_first_chunk::<4>()?;
-        let size = u32::from_le_bytes(*size) as usize;
-        let payload = after.get(..size)?;
-        rest = after.get(size + size % 2..).unwrap_or_default();
-        Some((*name, payload))
-    })
-}
-
-fn push_chunk(file: &mut Vec<u8>, name: [u8; 4], payload: &[u8]) {
-    file.extend_from_slice(&name);
-    file.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    file.extend_from_slice(payload);
-    if payload.len() % 2 == 1 {
-        file.push(0);
     }
 }
 
@@ -179,18 +146,5 @@ mod tests {
             xmp.contains("xmp:CreatorTool=\"a&quot;/&gt;&amp; b\"/>"),
             "{xmp}"
         );
-    }
-
-    #[test]
-    fn chunks_that_are_cut_off_end_the_walk() {
-        let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
-        push_chunk(&mut file, *b"VP8 ", &[1, 2, 3]);
-        file.extend_from_slice(b"XMP \xff\0\0\0short");
-        assert_eq!(
-            chunks(&file).collect::<Vec<_>>(),
-            [(*b"VP8 ", &[1, 2, 3][..])]
-        );
-        assert!(!is_whole(&file));
-        assert!(is_whole(&file[..24]));
     }
 }
