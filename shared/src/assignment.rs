@@ -262,19 +262,21 @@ impl Assignment {
 }
 
 /// What a person chose when an assignment was posted, in 64 hexadecimal digits (SHA-256): the same
-/// post is known by it again, whatever was changed since. `question_answers` counts as parsed.
+/// post is known by it again, whatever was changed since. `question_answers` counts as parsed, or as
+/// it stands where it is too deep, or a number in it too large, to be taken apart.
 pub fn post_hash(posted: &Assignment) -> String {
-    let mut question_answers: Option<serde_json::Value> = posted
-        .question_answers
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok());
+    let text = posted.question_answers.as_deref();
+    let mut question_answers: Option<serde_json::Value> =
+        text.and_then(|text| serde_json::from_str(text).ok());
     if let Some(value) = &mut question_answers {
         value.sort_all_objects();
     }
+    let as_it_stands = text.filter(|_| question_answers.is_none());
     let chosen = serde_json::json!([
         posted.prompt,
         posted.teacher_id,
         question_answers,
+        as_it_stands,
         posted.permanent,
         posted.fresh,
     ]);
@@ -301,4 +303,35 @@ pub fn is_valid_id(id: &str) -> bool {
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(question_answers: Option<&str>) -> String {
+        let posted = serde_json::from_value(serde_json::json!({
+            "assignment_id": "a", "created_at": 0.0, "updated_at": 0.0,
+            "s3_upload_status": "no_image", "question_answers": question_answers,
+        }));
+        post_hash(&posted.expect("a document"))
+    }
+
+    #[test]
+    fn posts_are_the_same_if_their_json_says_the_same() {
+        assert_eq!(
+            hash(Some(r#"{"a": 1, "b": 2}"#)),
+            hash(Some(r#"{"b":2,"a":1}"#))
+        );
+        assert_ne!(hash(Some("[]")), hash(None));
+    }
+
+    #[test]
+    fn json_that_cannot_be_taken_apart_is_not_all_the_same() {
+        let deep = |levels: usize| Some("[".repeat(levels) + &"]".repeat(levels));
+        assert_eq!(hash(deep(200).as_deref()), hash(deep(200).as_deref()));
+        assert_ne!(hash(deep(200).as_deref()), hash(deep(201).as_deref()));
+        assert_ne!(hash(Some("1e999")), hash(None));
+        assert_ne!(hash(Some("1e999")), hash(Some("\"1e999\"")));
+    }
 }
