@@ -120,7 +120,8 @@ fn http_url(environment: &mut Environment, setting: &Setting) -> Option<String> 
 /// Whether it has a scheme that we speak, and a host.
 pub(crate) fn is_http_url(text: &str) -> bool {
     text.parse::<http::Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|it| it != "")
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|it| !it.is_empty())
     })
 }
 
