@@ -123,8 +123,11 @@ impl FleetHistory {
             let mean = points.iter().map(|(_, bytes)| bytes).sum::<f64>() / points.len() as f64;
             let seconds = points.last()?.0 - points.first()?.0;
             let grown = slope * seconds;
-            let leak =
-                (seconds >= LEAK_NEEDS_SECONDS).then_some(grown > LEAK_BYTES && grown > 0.1 * mean);
+            // What fills a cache rests once it is full; a leak goes on.
+            let later = self::slope(&points[points.len() / 2..]);
+            let goes_on = later.is_some_and(|later| later > slope / 2.0);
+            let leak = (seconds >= LEAK_NEEDS_SECONDS)
+                .then_some(grown > LEAK_BYTES && grown > 0.1 * mean && goes_on);
             Some(MemoryTrend {
                 slope_bytes_per_hour: slope * 3600.0,
                 mean_bytes: mean,
@@ -318,6 +321,15 @@ mod tests {
         assert!((trend.slope_bytes_per_hour - 72e6).abs() < 1e3);
         let steady = history(minutes().map(|at| (at, 0.0, 100e6 + (at % 7.0) * 1e6)));
         assert_eq!(steady.memory().unwrap().leak, Some(false));
+    }
+
+    #[test]
+    fn a_cache_that_fills_and_then_rests_is_no_leak() {
+        let minutes = (0..60).map(|minute| f64::from(minute) * 60.0);
+        let filling = history(minutes.map(|at| (at, 0.0, 400e6 + at.min(2000.0) * 40e3)));
+        let trend = filling.memory().unwrap();
+        assert!(trend.slope_bytes_per_hour > 40e6);
+        assert_eq!(trend.leak, Some(false));
     }
 
     #[test]

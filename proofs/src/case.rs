@@ -90,11 +90,15 @@ impl Case {
         })
     }
 
-    /// Leaves nothing behind in a server that is not ours.
+    /// Moves the documents to the world's archive, for its audit, and leaves nothing behind in a
+    /// server that is not ours.
     ///
     /// # Errors
     /// It is away.
-    pub async fn clear(self) -> anyhow::Result<()> {
+    pub async fn clear(&self) -> anyhow::Result<()> {
+        for document in self.store.scan(None, 1000).await? {
+            self.world.archive.insert(&document).await?;
+        }
         if let Some(database) = &self.database {
             database.drop().await?;
         }

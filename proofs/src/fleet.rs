@@ -205,14 +205,7 @@ impl Fleet {
     /// # Errors
     /// It could not look.
     pub async fn audit(&self) -> anyhow::Result<Value> {
-        let audit = Command::new(self.programs.join("atelier"))
-            .args(["audit", "--json", "--data"])
-            .arg(&self.home)
-            .env("LOG", "off")
-            .output()
-            .await?;
-        serde_json::from_slice(&audit.stdout)
-            .with_context(|| format!("it said: {}", String::from_utf8_lossy(&audit.stderr)))
+        audit(self.environment.iter().cloned()).await
     }
 
     /// Ends everything, the cloud last.
@@ -323,6 +316,20 @@ fn folder() -> anyhow::Result<PathBuf> {
     let folder = here.parent().context("a program lies in a folder")?;
     let above = folder.parent().filter(|_| folder.ends_with("deps"));
     Ok(above.unwrap_or(folder).to_owned())
+}
+
+/// What `atelier audit` finds where these variables say that store and bucket are.
+pub(crate) async fn audit(
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> anyhow::Result<Value> {
+    let audit = Command::new(programs()?.join("atelier"))
+        .args(["audit", "--json"])
+        .envs(environment)
+        .env("LOG", "off")
+        .output()
+        .await?;
+    serde_json::from_slice(&audit.stdout)
+        .with_context(|| format!("it said: {}", String::from_utf8_lossy(&audit.stderr)))
 }
 
 fn programs() -> anyhow::Result<PathBuf> {

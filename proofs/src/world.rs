@@ -12,10 +12,13 @@ use atelier_embedded::model::{Settings, Temper};
 use atelier_shared::aws::Aws;
 use atelier_shared::config::{Environment, StaticCredentials};
 use atelier_shared::pictures::{Label, Pictures};
+use atelier_shared::store::{self, Store};
 use bytes::Bytes;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::case::Case;
+use crate::fleet;
 use crate::proxy::Upstreams;
 
 /// The prompt of every assignment, unless a case is about another. The hook keeps painting cheap.
@@ -64,6 +67,7 @@ pub struct World {
     pub(crate) upstreams: Upstreams,
     pub(crate) aws: Aws,
     pub(crate) pictures: Pictures,
+    pub(crate) archive: Arc<dyn Store>,
     picture: tokio::sync::OnceCell<(Bytes, Label)>,
 }
 
@@ -110,6 +114,7 @@ impl World {
             upstreams: Upstreams::of(&worker.cloud)?,
             pictures: Pictures::new(&aws, &worker.bucket),
             picture: tokio::sync::OnceCell::new(),
+            archive: store::open(&archive_in(data.path())).await?,
             cloud,
             data,
             worker,
@@ -136,13 +141,29 @@ impl World {
                 case.settled().await?;
                 worker.kill();
                 let (bytes, found) = case.read().await?.context("the picture is stored")?;
+                case.clear().await?;
                 Ok((bytes, found.label.context("and labelled")?))
             })
             .await
+    }
+
+    /// What `atelier audit` finds in the bucket of all cases, and in the documents of those that are
+    /// cleared.
+    ///
+    /// # Errors
+    /// The program is not built, or finds no answer.
+    pub async fn audit(&self) -> anyhow::Result<Value> {
+        let archive = ("STORE_URL".to_owned(), archive_in(self.folder()));
+        let cloud = self.cloud.environment().iter().cloned();
+        fleet::audit(cloud.chain([archive])).await
     }
 
     /// Calls to the model so far, by the cloud's own count.
     pub fn model_calls(&self) -> u64 {
         self.cloud.counters().get(Service::Bedrock, "calls")
     }
+}
+
+fn archive_in(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("archive.db").display())
 }

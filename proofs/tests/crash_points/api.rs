@@ -285,9 +285,7 @@ async fn run(
         Some(point) => disturb(&case, act, api, point).await?,
     }
     act.check(&case, point).await?;
-    if let Some(case) = Arc::into_inner(case) {
-        case.clear().await?;
-    }
+    case.clear().await?;
     Ok(calls)
 }
 
@@ -364,5 +362,5 @@ async fn what_an_api_does_survives_every_crash_point() {
             failures.extend(prove(&world, &home, act, &EVERY_WAY, run).await);
         }
     }
-    hold_to(failures);
+    hold_to(&world, failures).await;
 }

@@ -198,6 +198,8 @@ async fn disturb(case: &Case, worker: Process, point: Point) -> anyhow::Result<(
             case.eventually("judged by the other worker", judged)
                 .await?;
             worker.gate.release();
+            // What either leaves to the sweep is swept.
+            let _api = case.api(Sweeps::Always, None).await?;
             case.settled().await
         }
     }
@@ -217,7 +219,7 @@ async fn a_job_survives_every_crash_point() {
             failures.extend(prove(&world, &home, job, &EVERY_WAY, run).await);
         }
     }
-    hold_to(failures);
+    hold_to(&world, failures).await;
 }
 
 /// What somebody asks of the API while the worker is at one of its calls.
@@ -278,5 +280,5 @@ async fn a_delete_or_a_change_at_any_call_of_a_job_holds() {
             }
         }
     }
-    hold_to(failures);
+    hold_to(&world, failures).await;
 }

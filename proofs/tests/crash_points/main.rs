@@ -105,8 +105,15 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn hold_to(failures: Vec<String>) {
+/// No case failed, and what they all left behind fits together.
+async fn hold_to(world: &World, failures: Vec<String>) {
     assert!(failures.is_empty(), "{} cases failed", failures.len());
+    let audit = world.audit().await.unwrap();
+    assert_eq!(audit["ok"], true, "{audit:#}");
+    let (assignments, objects) = (&audit["assignments"], &audit["objects"]);
+    say(&format!(
+        "audit of {assignments} assignments and {objects} objects: all is well"
+    ));
 }
 
 async fn reached(process: &Process) -> anyhow::Result<()> {
