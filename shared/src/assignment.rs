@@ -196,7 +196,7 @@ pub struct Assignment {
     /// When it fails if it is still pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_at: Option<Timestamp>,
-    /// When its job was last sent.
+    /// When its job was last sent; absent where the queue forgot that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
     /// Set with `failed`.

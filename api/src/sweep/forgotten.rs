@@ -13,6 +13,10 @@ const EMPTY_SAMPLES: u32 = 3;
 /// Documents that are made due in one step.
 const CHUNK: u32 = 500;
 
+/// Documents of a queue that was made anew that are made due in one sample: about what the sweep
+/// sends until the next. More would only stand in the way of other writes.
+const MOST_ANEW: u64 = 20_000;
+
 /// `CreatedTimestamp` has whole seconds.
 const CREATED_PRECISION: Duration = Duration::from_secs(1);
 
@@ -21,6 +25,8 @@ const CREATED_PRECISION: Duration = Duration::from_secs(1);
 pub struct Forgotten {
     empty_since: Option<Timestamp>,
     empty_samples: u32,
+    /// What was sent before is not in the queue any more; not all of it may be due yet.
+    emptied_at: Option<Timestamp>,
 }
 
 impl Forgotten {
@@ -29,9 +35,13 @@ impl Forgotten {
         // Each time, since workers that held some of them when the queue was lost may have held
         // them at the last sample still.
         let sent_before = depth.created_at + CREATED_PRECISION;
-        make_due(app, sent_before, "the queue was made anew").await?;
-        if let Some(sent_before) = self.count_empty(depth.total(), Timestamp::now()) {
-            make_due(app, sent_before, "the queue is empty").await?;
+        make_due(app, sent_before, MOST_ANEW, "the queue was made anew").await?;
+        let emptied_at = self.count_empty(depth.total(), Timestamp::now());
+        self.emptied_at = emptied_at.or(self.emptied_at);
+        if let Some(sent_before) = self.emptied_at {
+            // All at once: no later sample tells, since the first that is sent is in the queue.
+            make_due(app, sent_before, u64::MAX, "the queue is empty").await?;
+            self.emptied_at = None;
         }
         Ok(())
     }
@@ -54,7 +64,13 @@ impl Forgotten {
     }
 }
 
-async fn make_due(app: &App, sent_before: Timestamp, why: &str) -> Result<(), StoreError> {
+/// Makes about `most` documents due at once, if there are so many.
+async fn make_due(
+    app: &App,
+    sent_before: Timestamp,
+    most: u64,
+    why: &str,
+) -> Result<(), StoreError> {
     let mut total = 0;
     loop {
         let made = app
@@ -62,7 +78,7 @@ async fn make_due(app: &App, sent_before: Timestamp, why: &str) -> Result<(), St
             .make_due(sent_before, Timestamp::now(), CHUNK)
             .await?;
         total += made;
-        if made < CHUNK.into() || app.draining.is_cancelled() {
+        if made < CHUNK.into() || total >= most || app.draining.is_cancelled() {
             break;
         }
     }

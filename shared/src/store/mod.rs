@@ -98,7 +98,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError>;
 
     /// Makes at most `limit` pending documents without a live claim due at `now`: those whose
-    /// last send was noted before `sent_before` and which are not due yet. Returns how many.
+    /// last send was noted before `sent_before` and which are not due yet. That send is no longer
+    /// noted then, so that the next call need not pass them by. Returns how many.
     async fn make_due(
         &self,
         sent_before: Timestamp,

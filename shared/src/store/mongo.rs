@@ -336,7 +336,7 @@ impl Store for MongoStore {
         for found in self.documents(question).await? {
             let mut query = wanted.clone();
             query.extend(found);
-            let update = doc! { "$set": { "wake_at": now } };
+            let update = doc! { "$set": { "wake_at": now }, "$unset": { "sent_at": true } };
             let result = ask(self.assignments.update_one(query, update)).await?;
             changed += result.modified_count;
         }

@@ -243,6 +243,7 @@ impl Store for SqliteStore {
                     continue;
                 };
                 fields.insert("wake_at".to_owned(), now.seconds().into());
+                fields.remove("sent_at");
                 replace(connection, &row.id, &fields)?;
                 changed += 1;
             }

@@ -282,3 +282,25 @@ fn costs_do_not_grow_with_the_number_of_documents() {
         assert!(many <= few + 50, "{few} steps, then {many}: {sql}");
     }
 }
+
+#[tokio::test]
+async fn making_the_last_of_many_due_costs_what_the_first_did() {
+    let (_folder, path) = file();
+    let store = SqliteStore::open(&path).unwrap();
+    let connection = connection::open(&path).unwrap();
+    connection
+        .execute(
+            "INSERT INTO assignments (id, document)
+            WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+            SELECT 'a' || i, json_set(?1, '$.assignment_id', 'a' || i, '$.sent_at', 1.0)
+            FROM n",
+            [serde_json::to_string(&assignment("a")).unwrap()],
+        )
+        .unwrap();
+    let first = steps(&connection, queries::NOT_DUE_YET);
+    let at = Timestamp::from_seconds;
+    let made = store.make_due(at(2.0), at(5.0), 1_990).await.unwrap();
+    assert_eq!(made, 1_990);
+    let last = steps(&connection, queries::NOT_DUE_YET);
+    assert!(last <= first + 50, "{first} steps, then {last}");
+}

@@ -1,6 +1,5 @@
 //! The queue over synthetic time.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -13,7 +12,7 @@ fn message(body: &str, group: Option<&str>, sent_at: Millis) -> Parcel {
     Parcel::new(Content {
         message_id: body.to_owned(),
         body: body.to_owned(),
-        attributes: BTreeMap::new(),
+        attributes: Box::default(),
         group: group.map(str::to_owned),
         trace: None,
         sent_at,
