@@ -8,6 +8,7 @@ use atelier_shared::cdn::Cdn;
 use atelier_shared::pictures::Pictures;
 use atelier_shared::queue::Queues;
 use atelier_shared::store::{self, Store};
+use atelier_shared::timestamp::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -70,6 +71,8 @@ pub struct App {
     pub turns: Turns,
     /// Whether its loops go round.
     pub pulse: Pulse,
+    /// When it started.
+    pub started: Timestamp,
     /// Cancelled when it is told to stop.
     pub draining: CancellationToken,
     /// What goes on behind answers; the drain waits for it.
@@ -90,6 +93,7 @@ impl App {
             letters: Letters::default(),
             turns: Turns::default(),
             pulse: Pulse::default(),
+            started: Timestamp::now(),
             draining: CancellationToken::new(),
             background: TaskTracker::new(),
             http: reqwest::Client::builder()

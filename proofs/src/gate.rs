@@ -86,7 +86,11 @@ enum Fate {
     Never,
     Done,
     AnswerLost,
-    Held { answer_lost: bool },
+    Held {
+        answer_lost: bool,
+    },
+    /// As the others of a frozen process, but nobody waits for its end: it may be a long poll.
+    Late,
 }
 
 impl fmt::Debug for Gate {
@@ -140,6 +144,10 @@ impl Gate {
                 self.reached.cancel();
                 None
             }
+            Fate::Late => {
+                self.released.cancelled().await;
+                Some(work.await)
+            }
             Fate::Held { answer_lost } => {
                 self.released.cancelled().await;
                 let answer = work.await;
@@ -166,13 +174,17 @@ impl Gate {
         if state.dead {
             return Fate::Never;
         }
+        state.renewed |= call == RENEW && !state.frozen;
+        let hides_for_renewal = call == HIDE && state.renewed;
+        let is_numbered = self.numbered.has(call, hides_for_renewal);
         if state.frozen {
+            if !is_numbered {
+                return Fate::Late;
+            }
             state.held += 1;
             return Fate::Held { answer_lost: false };
         }
-        state.renewed |= call == RENEW;
-        let hides_for_renewal = call == HIDE && state.renewed;
-        if !self.numbered.has(call, hides_for_renewal) {
+        if !is_numbered {
             return Fate::Done;
         }
         state.made.push(call.to_owned());
@@ -223,7 +235,7 @@ impl Gate {
         self.state().dead = true;
     }
 
-    /// Calls that are held, or let go and not done yet.
+    /// Numbered calls that are held, or let go and not done yet.
     pub fn held(&self) -> usize {
         self.state().held
     }

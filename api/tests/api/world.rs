@@ -35,14 +35,6 @@ pub struct World {
     _folder: tempfile::TempDir,
 }
 
-/// What is sent in a queue's first second counts as lost with an older one, and is sent again;
-/// these tests count what is sent.
-async fn outlive_the_first_second(services: &Services) {
-    let created_at = services.queues.jobs.depth().await.unwrap().created_at;
-    let old_enough = created_at + Duration::from_secs(1);
-    tokio::time::sleep(old_enough.since(Timestamp::now())).await;
-}
-
 impl World {
     pub async fn start() -> Self {
         Self::with(&[]).await
@@ -73,7 +65,6 @@ impl World {
             secret_access_key: "test".to_owned(),
         });
         let mut services = Services::connect(&config).await.unwrap();
-        outlive_the_first_second(&services).await;
         let store = MoodyStore::over(services.store.clone());
         services.store = store.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

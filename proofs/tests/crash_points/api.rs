@@ -150,8 +150,8 @@ impl Act {
         match self {
             Self::Create | Self::Retry | Self::Delete | Self::Keep => true,
             Self::Resend => {
-                // What is sent in the first second of a case's queue counts as lost with an older
-                // one, and the note of it goes again.
+                // Another API that starts in the first second of a queue takes what was sent
+                // before for lost, and the note of it goes again.
                 let noted = "store: apply note sent";
                 api.gate.made().iter().any(|call| call == noted)
                     || document.s3_upload_status != Status::Pending
