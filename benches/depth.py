@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures whether what Atelier costs grows with the number of assignments that wait.
 
-    cargo build --release -p atelier -p atelier-api -p atelier-worker -p atelier-loadtest
+    cargo build --release -p atelier -p atelier-server -p atelier-worker -p atelier-loadtest
     benches/depth.py --binaries target/release --depths 1000 100000 1000000
 
 For each depth it starts the embedded cloud, one API and later one worker, each a process, on a store

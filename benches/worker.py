@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the whole worker: CPU a job, share of a core, and the most memory it had.
 
-    cargo build --release -p atelier -p atelier-api -p atelier-worker
+    cargo build --release -p atelier -p atelier-server -p atelier-worker
     benches/worker.py --binaries target/release --jobs 100
     benches/worker.py --binaries target/release --jobs 192 --latency 10 --slots 64
 

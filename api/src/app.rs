@@ -1,26 +1,28 @@
-//! What all handlers and loops of one API process share.
+//! What all handlers of one API process share; each part owns what it uses.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_shared::aws::Aws;
-use atelier_shared::cdn::Cdn;
-use atelier_shared::pictures::Pictures;
-use atelier_shared::queue::Queues;
-use atelier_shared::store::{self, Store};
-use atelier_shared::timestamp::Timestamp;
+use atelier_cloud::cdn::Cdn;
+use atelier_cloud::client::Aws;
+use atelier_cloud::dead_letters::DeadLetters;
+use atelier_cloud::pictures::Pictures;
+use atelier_cloud::queue::Queues;
+use atelier_domain::history::History;
+use atelier_domain::throughput::Throughput;
+use atelier_runtime::liveness::Liveness;
+use atelier_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::ApiConfig;
-use crate::fleet::letters::Letters;
-use crate::fleet::samples::Samples;
-use crate::health::Pulse;
-use crate::pace::Pace;
-use crate::turns::Turns;
+use crate::limit::RateLimit;
+use crate::locks::IdLocks;
+use crate::send::Sender;
+use crate::view::Views;
 use crate::wait::Waiters;
 
-/// What the API speaks to.
+/// The services behind the API.
 #[derive(Clone, Debug)]
 pub struct Services {
     /// The documents.
@@ -29,19 +31,22 @@ pub struct Services {
     pub queues: Queues,
     /// The bucket.
     pub pictures: Pictures,
-    /// What stands before it.
+    /// The CDN before the bucket.
     pub cdn: Cdn,
 }
 
 impl Services {
-    /// As configured. Nobody but the store is asked yet, and a MongoDB that is away is no error.
+    /// The services of `config`. Only the store is called; a MongoDB that is away is no error.
+    ///
+    /// # Errors
+    /// Where the store cannot be opened.
     pub async fn connect(config: &ApiConfig) -> anyhow::Result<Self> {
         let aws = Aws::connect(&config.cloud).await;
-        let store = store::open(&config.store.url).await?;
+        let store = atelier_store::open(&config.store.url).await?;
         Ok(Self::new(config, &aws, store))
     }
 
-    /// As configured, with a store that is open already.
+    /// The services of `config`, with a store that is open already.
     pub fn new(config: &ApiConfig, aws: &Aws, store: Arc<dyn Store>) -> Self {
         Self {
             store,
@@ -52,59 +57,89 @@ impl Services {
     }
 }
 
+/// What the keeper of this process finds out, for the API to show.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    /// How fast the fleet is.
+    pub throughput: Arc<Throughput>,
+    /// What the fleet did in the last 15 minutes.
+    pub history: Arc<History>,
+    /// The dead letters that wait for an operator.
+    pub dead_letters: Arc<DeadLetters>,
+    /// The loops without which this process is useless.
+    pub loops: Vec<Arc<Liveness>>,
+}
+
+impl Findings {
+    /// Those of a process without a keeper: nothing is ever found.
+    pub fn none(queues: &Queues) -> Self {
+        Self {
+            throughput: Arc::default(),
+            history: Arc::default(),
+            dead_letters: Arc::new(DeadLetters::new(queues.clone())),
+            loops: Vec::new(),
+        }
+    }
+}
+
 /// One API process.
 #[derive(Debug)]
 pub struct App {
-    /// Its options.
-    pub config: ApiConfig,
-    /// What it speaks to.
-    pub services: Services,
-    /// Who waits for a status to change.
-    pub waiters: Waiters,
-    /// How fast jobs are done.
-    pub pace: Pace,
-    /// What the fleet did in the last 15 minutes.
-    pub samples: Samples,
-    /// The dead letters that an operator has to look at.
-    pub letters: Letters,
-    /// Creates of one id take turns.
-    pub turns: Turns,
-    /// Whether its loops go round.
-    pub pulse: Pulse,
-    /// When it started.
-    pub started: Timestamp,
-    /// Cancelled when it is told to stop.
-    pub draining: CancellationToken,
-    /// What goes on behind answers; the drain waits for it.
-    pub background: TaskTracker,
+    pub(crate) config: ApiConfig,
+    pub(crate) services: Services,
+    pub(crate) findings: Findings,
+    pub(crate) sender: Sender,
+    pub(crate) views: Views,
+    pub(crate) waiters: Waiters,
+    pub(crate) limit: RateLimit,
+    pub(crate) locks: IdLocks,
+    /// Work that goes on after its answer; the drain waits for it.
+    pub(crate) background: TaskTracker,
+    /// Cancelled when the process drains.
+    pub(crate) draining: CancellationToken,
     /// For the embedded cloud's control address.
-    pub http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
 }
 
 impl App {
-    /// A process that has not started yet.
-    pub fn new(config: ApiConfig, services: Services) -> Arc<Self> {
+    /// A process that drains when `draining` is cancelled.
+    pub fn new(
+        config: ApiConfig,
+        services: Services,
+        findings: Findings,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        let background = TaskTracker::new();
+        let store = &services.store;
         Arc::new(Self {
-            config,
-            services,
-            waiters: Waiters::default(),
-            pace: Pace::default(),
-            samples: Samples::default(),
-            letters: Letters::default(),
-            turns: Turns::default(),
-            pulse: Pulse::default(),
-            started: Timestamp::now(),
-            draining: CancellationToken::new(),
-            background: TaskTracker::new(),
+            sender: Sender::new(
+                store.clone(),
+                services.queues.jobs.clone(),
+                config.job.clone(),
+                background.clone(),
+            ),
+            views: Views::new(
+                store.clone(),
+                findings.throughput.clone(),
+                config.cdn.clone(),
+            ),
+            waiters: Waiters::new(store.clone(), draining.clone()),
+            limit: RateLimit::new(store.clone(), config.limit.creates_per_minute),
+            locks: IdLocks::default(),
+            background,
+            draining,
             http: reqwest::Client::builder()
                 .timeout(Duration::from_secs(5))
                 .build()
                 .expect("the TLS provider was installed first in main"),
+            config,
+            services,
+            findings,
         })
     }
 
     /// The documents.
-    pub fn store(&self) -> &dyn Store {
+    pub(crate) fn store(&self) -> &dyn Store {
         self.services.store.as_ref()
     }
 }

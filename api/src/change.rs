@@ -3,27 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition;
+use atelier_cloud::clean_up;
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use http::header::LOCATION;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
 use crate::create::read_prompt;
 use crate::input::{IdInPath, JsonBody, OptionalJsonBody};
+use crate::present::present;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
 
-/// How long an answer waits for bucket and CDN; the sweep mends what takes longer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer waits for bucket and CDN.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When the sweep mends what was not done in the answer's path.
-const MEND_AFTER: Duration = Duration::from_secs(30);
+/// When the keeper does what was not done before the answer.
+const CLEAN_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// How often a compare-and-set is tried on a document that others change meanwhile.
 const TRIES: u32 = 5;
@@ -35,7 +38,7 @@ const TRIES: u32 = 5;
     dead_code,
     reason = "describes the body to readers of the OpenAPI document"
 )]
-pub struct Retry {
+pub(crate) struct Retry {
     /// Other words, 1 to 1024 characters after trimming; without them the prompt stays.
     #[schema(min_length = 1, max_length = 1024)]
     pub prompt: Option<String>,
@@ -48,7 +51,7 @@ pub struct Retry {
     dead_code,
     reason = "describes the body to readers of the OpenAPI document"
 )]
-pub struct Change {
+pub(crate) struct Change {
     /// Whether the picture is kept from the lifecycle.
     pub permanent: bool,
 }
@@ -65,7 +68,7 @@ pub struct Change {
         Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<500>, Refused<503>,
     )
 )]
-pub async fn retry(
+pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
     correlation_id: CorrelationId,
@@ -77,7 +80,7 @@ pub async fn retry(
         fields.fault(FieldFault::beyond("prompt", detail, 1));
     }
     let prompt = fields.finish(prompt)?;
-    let document = app.present(&id).await?;
+    let document = present(app.store(), &id).await?;
     if document.s3_upload_status != Status::Failed {
         return Err(not_failed(document.s3_upload_status));
     }
@@ -91,11 +94,13 @@ pub async fn retry(
         now + app.config.job.give_up,
     );
     let Some(document) = app.store().apply(&id, &retry).await? else {
-        return Err(not_failed(app.present(&id).await?.s3_upload_status));
+        return Err(not_failed(
+            present(app.store(), &id).await?.s3_upload_status,
+        ));
     };
     tracing::info!(assignment = id, round = document.round, "another round");
-    app.send_for_answer(&document).await;
-    let view = app.view(&document).await;
+    app.sender.send(&document).await;
+    let view = app.views.of(&document).await;
     let location = (LOCATION, format!("/assignments/{id}"));
     Ok((StatusCode::ACCEPTED, [location], Json(view)))
 }
@@ -119,7 +124,7 @@ fn not_failed(status: Status) -> Problem {
         Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<500>, Refused<503>,
     )
 )]
-pub async fn patch(
+pub(crate) async fn patch(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
     JsonBody(mut fields): JsonBody,
@@ -127,17 +132,18 @@ pub async fn patch(
     let permanent = fields.required_flag("permanent");
     let permanent = fields.finish(permanent)?.unwrap_or_default();
     let (was_due, mut document) = set_permanent(&app, &id, permanent).await?;
-    // Where the tag was due before, somebody else may be setting the old one at this moment: the
-    // sweep sets it when that is over.
+    // Where the tag was due before, another process may be setting the old one at this moment: the
+    // keeper sets the new one when that is over.
     if document.tag_due && !was_due {
-        match tokio::time::timeout(PATIENCE, app.tag(&document)).await {
-            Ok(Ok(Some(tagged))) => document = tagged,
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::warn!(assignment = id, %error, "left to the sweep"),
-            Err(_) => tracing::warn!(assignment = id, "tagging takes long; left to the sweep"),
+        let work = async {
+            let tagged = clean_up::tag(&app.services.pictures, &document).await?;
+            Ok(app.store().apply(&id, &tagged).await?)
+        };
+        if let Some(tagged) = before_the_answer(&id, work).await.flatten() {
+            document = tagged;
         }
     }
-    Ok(Json(app.view(&document).await))
+    Ok(Json(app.views.of(&document).await))
 }
 
 /// Its status may change between the read and the write. Returns whether its tag was due before,
@@ -148,14 +154,27 @@ async fn set_permanent(
     permanent: bool,
 ) -> Result<(bool, Assignment), Problem> {
     for _ in 0..TRIES {
-        let document = app.present(id).await?;
+        let document = present(app.store(), id).await?;
         let now = Timestamp::now();
-        let change = transition::set_permanent(&document, permanent, now, now + MEND_AFTER);
+        let change = transition::set_permanent(&document, permanent, now, now + CLEAN_UP_AFTER);
         if let Some(changed) = app.store().apply(id, &change).await? {
             return Ok((document.tag_due, changed));
         }
     }
     Err(busy())
+}
+
+/// Gives `work` on bucket and CDN a few seconds. What fails or takes longer is left to the keeper.
+async fn before_the_answer<T>(
+    id: &str,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> Option<T> {
+    match timeout(CLEAN_UP_TIMEOUT, work).await {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => tracing::warn!(assignment = id, %error, "left to the keeper"),
+        Err(_) => tracing::warn!(assignment = id, "no answer in time; left to the keeper"),
+    }
+    None
 }
 
 fn busy() -> Problem {
@@ -176,7 +195,7 @@ fn busy() -> Problem {
         Refused<403>, Refused<404>, Refused<409>, Refused<500>, Refused<503>,
     )
 )]
-pub async fn delete(
+pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
 ) -> Result<StatusCode, Problem> {
@@ -188,14 +207,16 @@ pub async fn delete(
             Some(_) => {}
         }
         let now = Timestamp::now();
-        let bury = transition::bury(now, now + MEND_AFTER);
+        let bury = transition::bury(now, now + CLEAN_UP_AFTER);
         if let Some(tombstone) = app.store().apply(&id, &bury).await? {
             tracing::info!(assignment = id, "assignment deleted");
-            match tokio::time::timeout(PATIENCE, app.erase(&tombstone)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(assignment = id, %error, "left to the sweep"),
-                Err(_) => tracing::warn!(assignment = id, "erasing takes long; left to the sweep"),
-            }
+            let work = async {
+                let (pictures, cdn) = (&app.services.pictures, &app.services.cdn);
+                let erased = clean_up::erase(pictures, cdn, &tombstone).await?;
+                app.store().apply(&id, &erased).await?;
+                Ok(())
+            };
+            before_the_answer(&id, work).await;
             return Ok(StatusCode::NO_CONTENT);
         }
     }

@@ -1,12 +1,13 @@
-//! What an API process is told.
+//! The options of an API process.
 
 use std::time::Duration;
 
-use atelier_shared::config::{
-    BucketConfig, CdnConfig, CloudConfig, ConfigFaults, DrainConfig, Environment, HttpConfig,
-    JobConfig, LimitConfig, QueueConfig, Setting, StoreConfig,
+use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
+use atelier_runtime::config::{
+    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
 };
-use atelier_shared::telemetry::TelemetryConfig;
+use atelier_runtime::telemetry::TelemetryConfig;
+use atelier_store::config::StoreConfig;
 
 /// All options of an API process.
 #[derive(Clone, Debug)]
@@ -88,5 +89,30 @@ impl ApiConfig {
             sample: SAMPLE,
         };
         environment.finish(config)
+    }
+}
+
+/// How much one subject may create.
+#[derive(Clone, Debug)]
+pub struct LimitConfig {
+    /// Assignments a minute; 0 = no limit.
+    pub creates_per_minute: u32,
+}
+
+const CREATE_LIMIT_PER_MINUTE: Setting = Setting {
+    name: "CREATE_LIMIT_PER_MINUTE",
+    default: Some("60"),
+    help: "Assignments that one subject may create a minute, 0 to 1000000; 0 = no limit.",
+};
+
+impl LimitConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[CREATE_LIMIT_PER_MINUTE];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        Self {
+            creates_per_minute: environment.number(&CREATE_LIMIT_PER_MINUTE, 0..=1_000_000),
+        }
     }
 }

@@ -11,23 +11,23 @@ use http::HeaderValue;
 use http::request::Parts;
 use tracing::Instrument as _;
 
-use atelier_shared::telemetry::continue_trace;
+use atelier_runtime::telemetry::continue_trace;
 
 use crate::problem::Problem;
 
 /// The header that carries it, both ways.
-pub const HEADER: &str = "x-correlation-id";
+pub(crate) const HEADER: &str = "x-correlation-id";
 
 /// The longest that we take from a caller, in characters.
 const MAX_CHARACTERS: usize = 64;
 
 /// Names one request, and the assignment's round that it starts.
 #[derive(Clone, Debug)]
-pub struct CorrelationId(pub String);
+pub(crate) struct CorrelationId(pub String);
 
 impl CorrelationId {
     /// A new one.
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(uuid::Uuid::now_v7().to_string())
     }
 
@@ -54,7 +54,7 @@ impl<S: Sync> FromRequestParts<S> for CorrelationId {
 
 /// Gives the request its id and its span, turns problems (and panics) into their documents, and
 /// puts the id on the answer.
-pub async fn correlate(mut request: Request, next: Next) -> Response {
+pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     let id = CorrelationId::of(&request).unwrap_or_else(CorrelationId::random);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!(

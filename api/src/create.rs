@@ -3,11 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use atelier_shared::assignment::{
-    Assignment, MAX_PROMPT_CHARACTERS, StageSeconds, Status, post_hash, prompt_hash,
-};
-use atelier_shared::store::Insert;
-use atelier_shared::timestamp::Timestamp;
+use atelier_domain::assignment::{Assignment, MAX_PROMPT_CHARACTERS, Post, Status};
+use atelier_domain::timestamp::Timestamp;
+use atelier_store::Insert;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse as _, Response};
@@ -23,12 +21,12 @@ use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
 
 /// The longest teacher id, in characters.
-pub const MAX_TEACHER_CHARACTERS: usize = 256;
+pub(crate) const MAX_TEACHER_CHARACTERS: usize = 256;
 
 /// What an assignment is made of.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewAssignment {
+pub(crate) struct NewAssignment {
     /// What the picture shows, 1 to 1024 characters after trimming; without it, or with only white
     /// space, there is no image.
     #[schema(max_length = 1024)]
@@ -52,7 +50,7 @@ pub struct NewAssignment {
 }
 
 /// A trimmed prompt of at most [`MAX_PROMPT_CHARACTERS`]; empty where none was given.
-pub fn read_prompt(fields: &mut Fields) -> Option<String> {
+pub(crate) fn read_prompt(fields: &mut Fields) -> Option<String> {
     let prompt = fields.text("prompt")?.trim().to_owned();
     let length = prompt.chars().count();
     if length > MAX_PROMPT_CHARACTERS {
@@ -88,7 +86,7 @@ fn read_question_answers(fields: &mut Fields) -> Option<String> {
         Refused<400>, Refused<403>, Refused<408>, Refused<409>, Refused<410>, Refused<413>, Refused<415>, Refused<429>, Refused<500>, Refused<503>,
     )
 )]
-pub async fn create(
+pub(crate) async fn create(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     correlation_id: CorrelationId,
@@ -97,9 +95,9 @@ pub async fn create(
     let id = fields.id("assignment_id");
     let document = new_document(&app, id.as_deref(), &mut fields, correlation_id);
     let read = fields.finish(document);
-    let _turn;
+    let _lock;
     if let Some(id) = &id {
-        _turn = app.turns.take(id).await;
+        _lock = app.locks.lock(id).await;
         let present = match (app.store().get(id).await, &read) {
             (Ok(present), _) => present,
             (Err(_), Err(_)) => None,
@@ -116,19 +114,15 @@ pub async fn create(
     }
     let document = read?;
     refuse_if_hopeless(&app, &document)?;
-    app.charge(&limit::subject(peer)).await?;
+    app.limit.charge(&limit::subject(peer)).await?;
     match insert(&app, &document).await? {
         Insert::Taken(present) => repeated(&app, &document, *present).await,
         Insert::Done => {
             tracing::info!(assignment = document.assignment_id, "assignment created");
             if document.s3_upload_status == Status::Pending {
-                app.send_for_answer(&document).await;
+                app.sender.send(&document).await;
             }
-            let mut view = View::of(&document, &app.config.cdn);
-            if document.s3_upload_status == Status::Pending {
-                view.expected_wait_seconds = app.pace.latest().wait_at_the_end();
-            }
-            Ok(answer(&document, view))
+            Ok(answer(&document, app.views.of_new(&document)))
         }
     }
 }
@@ -139,55 +133,23 @@ fn new_document(
     fields: &mut Fields,
     correlation_id: CorrelationId,
 ) -> Assignment {
-    let prompt = read_prompt(fields).unwrap_or_default();
-    let now = Timestamp::now();
-    let pending = !prompt.is_empty();
-    let mut document = Assignment {
+    let post = Post {
         assignment_id: id.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned),
+        prompt: read_prompt(fields).unwrap_or_default(),
         teacher_id: fields.text_within("teacher_id", 1, MAX_TEACHER_CHARACTERS),
         question_answers: read_question_answers(fields),
-        created_at: now,
-        s3_upload_status: if pending {
-            Status::Pending
-        } else {
-            Status::NoImage
-        },
-        s3_upload_attempts: 0,
-        s3_image_key: None,
-        cloudfront_url: None,
-        image_metadata: None,
-        claim: None,
-        attempts: 0,
-        takeovers: 0,
-        model_calls: 0,
-        round: 1,
-        wake_at: pending.then(|| now + app.config.job.sweep.resend),
-        give_up_at: pending.then(|| now + app.config.job.give_up),
-        sent_at: None,
-        failure: None,
-        updated_at: now,
-        finished_at: None,
-        stage_seconds: StageSeconds::default(),
-        model: None,
-        cost_usd: 0.0,
-        prompt_hash: prompt_hash(&prompt),
-        prompt,
-        reuse_key: None,
         fresh: fields.flag("fresh").unwrap_or_default(),
         permanent: fields.flag("permanent").unwrap_or_default(),
-        tag_due: false,
         correlation_id: correlation_id.0,
-        erasures: 0,
-        post_hash: String::new(),
     };
-    document.post_hash = post_hash(&document);
-    document
+    let (now, job) = (Timestamp::now(), &app.config.job);
+    Assignment::new(post, now, now + job.sweep.resend, now + job.give_up)
 }
 
 /// Nobody is left waiting for a picture that will be given up on.
 fn refuse_if_hopeless(app: &App, document: &Assignment) -> Result<(), Problem> {
     let give_up = app.config.job.give_up.as_secs_f64();
-    match app.pace.latest().wait_at_the_end() {
+    match app.findings.throughput.latest().wait_at_the_end() {
         Some(wait) if document.s3_upload_status == Status::Pending && wait > give_up => {
             Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -233,7 +195,7 @@ async fn repeated(
         return Err(Problem::new(StatusCode::CONFLICT, detail)
             .with_errors(vec![FieldFault::new("assignment_id", detail)]));
     }
-    let view = app.view(&present).await;
+    let view = app.views.of(&present).await;
     Ok(answer(&present, view))
 }
 

@@ -1,14 +1,14 @@
 //! Where a page of the list begins, in a form that callers need not understand.
 
-use atelier_shared::assignment::{Assignment, is_valid_id};
-use atelier_shared::store::Position;
-use atelier_shared::timestamp::Timestamp;
+use atelier_domain::assignment::{Assignment, is_valid_id};
+use atelier_domain::timestamp::Timestamp;
+use atelier_store::Position;
 
 /// Digits of `created_at`: the bits of a float in hexadecimal.
 const DIGITS: usize = 16;
 
 /// What begins the page after `document`.
-pub fn after(document: &Assignment) -> String {
+pub(crate) fn after(document: &Assignment) -> String {
     text(document.created_at, &document.assignment_id)
 }
 
@@ -19,7 +19,7 @@ fn text(created_at: Timestamp, assignment_id: &str) -> String {
 
 /// The position that `cursor` stands for, to the last bit: a document that another program dated
 /// may lie between two microseconds. `None` if no page has given it out.
-pub fn read(cursor: &str) -> Option<Position> {
+pub(crate) fn read(cursor: &str) -> Option<Position> {
     let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(cursor).ok()?;
     let decoded = String::from_utf8(bytes).ok()?;
     let (bits, id) = decoded.split_at_checked(DIGITS)?;

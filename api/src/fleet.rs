@@ -1,15 +1,13 @@
 //! What the operator sees: the queue, the workers, the last 15 minutes, the dead letters.
 
-pub mod control;
-pub mod letters;
-pub mod samples;
+pub(crate) mod control;
+pub(crate) mod dead_letters;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use atelier_shared::fleet::Heartbeat;
-use atelier_shared::timestamp::Timestamp;
+use atelier_domain::heartbeat::{Heartbeat, SILENCE};
+use atelier_domain::history::{Sample, Totals};
+use atelier_domain::timestamp::Timestamp;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -21,14 +19,10 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::page;
 use crate::problem::{Problem, Refused};
-use samples::{Sample, Totals};
-
-/// A worker that is silent for longer is gone.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// The state of the fleet. Points in time are seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// When this was so.
     now: f64,
     /// The queue.
@@ -60,7 +54,7 @@ struct QueueView {
     dead_letters: u64,
 }
 
-/// What a worker says of itself.
+/// A worker's last heartbeat.
 #[derive(Debug, Serialize, ToSchema)]
 struct HeartbeatView {
     worker: String,
@@ -96,12 +90,12 @@ impl From<Heartbeat> for HeartbeatView {
 #[utoipa::path(get, path = "/fleet.json", tag = "fleet", responses(
     (status = 200, description = "The state of the fleet.", body = Fleet), Refused<500>, Refused<503>,
 ))]
-pub async fn fleet_json(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(crate) async fn fleet_json(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let now = Timestamp::now();
     let mut workers = app.store().heartbeats(now - SILENCE).await?;
     workers.sort_by(|one, other| one.worker.cmp(&other.worker));
-    let depths = app.samples.depths();
-    let oldest = app.pace.latest().oldest_pending;
+    let depths = app.findings.history.depths();
+    let oldest = app.findings.throughput.latest().oldest_pending;
     let fleet = Fleet {
         now: now.seconds(),
         queue: QueueView {
@@ -112,16 +106,16 @@ pub async fn fleet_json(State(app): State<Arc<App>>) -> Result<Response, Problem
             dead_letters: depths.dead_letters,
         },
         workers: workers.into_iter().map(Into::into).collect(),
-        samples: app.samples.all(),
-        totals: app.samples.totals(),
-        done_per_minute: app.samples.done_per_minute(now),
+        samples: app.findings.history.samples(),
+        totals: app.findings.history.totals(),
+        done_per_minute: app.findings.history.done_per_minute(now),
         control: app.config.control.is_some(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(fleet)).into_response())
 }
 
 /// The page of the fleet, or its JSON twin for who asks for that.
-pub async fn fleet(state: State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(crate) async fn fleet(state: State<Arc<App>>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let accept = accept.unwrap_or_default();
     if accept.contains("application/json") && !accept.contains("text/html") {
@@ -130,6 +124,3 @@ pub async fn fleet(state: State<Arc<App>>, headers: HeaderMap) -> Response {
         page::file(&state.0, "fleet.html", &headers)
     }
 }
-
-/// How often each failure happened.
-type Failures = BTreeMap<String, u64>;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use atelier_shared::assignment::{Assignment, Status, is_valid_id};
-use atelier_shared::aws::{ATTEMPT_TIMEOUT, CloudError};
-use atelier_shared::failure::Failure;
-use atelier_shared::pictures::{self, Found};
-use atelier_shared::telemetry::events::Alert;
+use atelier_cloud::client::ATTEMPT_TIMEOUT;
+use atelier_cloud::error::CloudError;
+use atelier_cloud::pictures;
+use atelier_cloud::pictures::Found;
+use atelier_domain::assignment::{Assignment, Status, is_valid_id};
+use atelier_domain::failure::Failure;
+use atelier_runtime::telemetry::events::Alert;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -34,7 +36,7 @@ use crate::read::is_known;
         (status = 304, description = "It is as the ETag says."),
     )
 )]
-pub async fn image(
+pub(crate) async fn image(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,
     correlation_id: CorrelationId,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use atelier_shared::assignment::is_valid_id;
+use atelier_domain::assignment::is_valid_id;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use futures_util::StreamExt as _;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::problem::{FieldFault, Problem};
 
 /// The largest body, in bytes.
-pub const MAX_BODY: usize = 1 << 20;
+pub(crate) const MAX_BODY: usize = 1 << 20;
 
 /// How much of a body that is too large is still taken in, so that its sender, who may not read
 /// before it has written, sees the answer.
@@ -26,14 +26,14 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The fields of a JSON object; each is taken out by its reader, and what is left is unknown.
 #[derive(Debug)]
-pub struct Fields {
+pub(crate) struct Fields {
     values: Map<String, Value>,
     faults: Vec<FieldFault>,
 }
 
 impl Fields {
     /// No fields at all.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             values: Map::new(),
             faults: Vec::new(),
@@ -62,7 +62,7 @@ impl Fields {
     }
 
     /// The parameters of a query. One that is given twice is a fault.
-    pub fn of_query(uri: &http::Uri) -> Self {
+    pub(crate) fn of_query(uri: &http::Uri) -> Self {
         let mut fields = Self::none();
         let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
             fields.fault(FieldFault::new("query", "The query cannot be read."));
@@ -82,12 +82,12 @@ impl Fields {
     }
 
     /// Notes that something is wrong.
-    pub fn fault(&mut self, fault: FieldFault) {
+    pub(crate) fn fault(&mut self, fault: FieldFault) {
         self.faults.push(fault);
     }
 
     /// The text in `field`; `null` is as good as absent.
-    pub fn text(&mut self, field: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, field: &str) -> Option<String> {
         match self.values.shift_remove(field)? {
             Value::Null => None,
             Value::String(text) => Some(text),
@@ -102,7 +102,7 @@ impl Fields {
     }
 
     /// The truth in `field`; `null` is as good as absent.
-    pub fn flag(&mut self, field: &str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, field: &str) -> Option<bool> {
         match self.values.shift_remove(field)? {
             Value::Null => None,
             Value::Bool(flag) => Some(flag),
@@ -117,7 +117,7 @@ impl Fields {
     }
 
     /// The flag in `field`, which must be given.
-    pub fn required_flag(&mut self, field: &str) -> Option<bool> {
+    pub(crate) fn required_flag(&mut self, field: &str) -> Option<bool> {
         let faults = self.faults.len();
         let flag = self.flag(field);
         if flag.is_none() && self.faults.len() == faults {
@@ -130,7 +130,7 @@ impl Fields {
     }
 
     /// The text in `field`, of `least` to `most` characters.
-    pub fn text_within(&mut self, field: &str, least: usize, most: usize) -> Option<String> {
+    pub(crate) fn text_within(&mut self, field: &str, least: usize, most: usize) -> Option<String> {
         let text = self.text(field)?;
         let length = text.chars().count();
         if (least..=most).contains(&length) {
@@ -145,7 +145,7 @@ impl Fields {
     }
 
     /// The number in the parameter `field`, from `least` to `most`.
-    pub fn number<N>(&mut self, field: &str, least: N, most: N) -> Option<N>
+    pub(crate) fn number<N>(&mut self, field: &str, least: N, most: N) -> Option<N>
     where
         N: FromStr + PartialOrd + Copy + Into<u64>,
     {
@@ -166,7 +166,7 @@ impl Fields {
     }
 
     /// The id in `field`.
-    pub fn id(&mut self, field: &str) -> Option<String> {
+    pub(crate) fn id(&mut self, field: &str) -> Option<String> {
         let id = self.text(field)?;
         if !is_valid_id(&id) {
             self.fault(id_fault(field));
@@ -175,7 +175,7 @@ impl Fields {
     }
 
     /// What was read, unless something is wrong; fields that nobody took are unknown.
-    pub fn finish<T>(mut self, read: T) -> Result<T, Problem> {
+    pub(crate) fn finish<T>(mut self, read: T) -> Result<T, Problem> {
         for (name, _) in std::mem::take(&mut self.values) {
             let detail = format!("`{}` is not known here.", shortened(&name));
             self.fault(FieldFault::new(shortened(&name), detail));
@@ -189,11 +189,11 @@ impl Fields {
 }
 
 /// What is wrong with an id that no assignment can have.
-pub fn id_fault(field: &str) -> FieldFault {
+pub(crate) fn id_fault(field: &str) -> FieldFault {
     FieldFault::beyond(
         field,
         format!("`{field}` must have 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`."),
-        atelier_shared::assignment::MAX_ID_CHARACTERS as u64,
+        atelier_domain::assignment::MAX_ID_CHARACTERS as u64,
     )
 }
 
@@ -204,7 +204,7 @@ fn shortened(name: &str) -> String {
 
 /// The parameters of a request's query.
 #[derive(Debug)]
-pub struct Parameters(pub Fields);
+pub(crate) struct Parameters(pub Fields);
 
 impl<S: Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
@@ -216,7 +216,7 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 
 /// A JSON object as the body.
 #[derive(Debug)]
-pub struct JsonBody(pub Fields);
+pub(crate) struct JsonBody(pub Fields);
 
 impl<S: Sync> FromRequest<S> for JsonBody {
     type Rejection = Problem;
@@ -234,7 +234,7 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
 /// A JSON object as the body, or none: no body, or `null`.
 #[derive(Debug)]
-pub struct OptionalJsonBody(pub Fields);
+pub(crate) struct OptionalJsonBody(pub Fields);
 
 impl<S: Sync> FromRequest<S> for OptionalJsonBody {
     type Rejection = Problem;
@@ -253,7 +253,7 @@ impl<S: Sync> FromRequest<S> for OptionalJsonBody {
 }
 
 /// The body is of another media type.
-pub fn not_json() -> Problem {
+pub(crate) fn not_json() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "The body must be JSON, and its Content-Type `application/json`.",
@@ -261,7 +261,7 @@ pub fn not_json() -> Problem {
 }
 
 /// Whether the Content-Type says JSON.
-pub fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -270,7 +270,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body, if it is no larger than [`MAX_BODY`] and arrives in time.
-pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -325,7 +325,7 @@ fn too_large() -> Problem {
 
 /// The id in the path; one that no assignment can have is unknown.
 #[derive(Debug)]
-pub struct IdInPath(pub String);
+pub(crate) struct IdInPath(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdInPath {
     type Rejection = Problem;

@@ -1,34 +1,33 @@
-//! Atelier's API: stores assignments, queues their jobs, and sweeps up what got lost on the way.
+//! Atelier's HTTP API and its page: stores assignments, sends their jobs, shows what became of
+//! them. What has no request behind it is the keeper's.
 
 mod app;
 mod change;
-mod config;
+pub mod config;
 mod correlation;
 mod create;
 mod cursor;
-mod erase;
 mod fleet;
 mod health;
 mod image;
 mod input;
 mod limit;
+mod locks;
 mod origin;
-mod pace;
 mod page;
 mod placeholder;
+mod present;
 mod problem;
 mod read;
 mod routes;
-mod run;
 mod send;
+mod serve;
 mod server;
-mod sweep;
-mod turns;
 mod view;
 mod wait;
 
-pub use app::Services;
+pub use app::{App, Findings, Services};
 pub use config::ApiConfig;
 pub use placeholder::Reason;
-pub use routes::openapi;
-pub use run::{run, service};
+pub use routes::{openapi, router};
+pub use serve::serve;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::problem::Problem;
 
 /// Refuses changes that a browser says come from another site. Programs send no such headers.
-pub async fn refuse_other_sites(request: Request, next: Next) -> Response {
+pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS

@@ -18,27 +18,27 @@ use crate::view::weak_etag;
 struct Files;
 
 /// Where one creates assignments.
-pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(crate) async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "create.html", &headers)
 }
 
 /// Where one sees all of them.
-pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(crate) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "show.html", &headers)
 }
 
 /// Where one answers the questions of one.
-pub async fn complete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(crate) async fn complete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "complete.html", &headers)
 }
 
 /// Browsers ask for it unbidden.
-pub async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub(crate) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "assets/favicon.svg", &headers)
 }
 
 /// What the pages load.
-pub async fn asset(
+pub(crate) async fn asset(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
     headers: HeaderMap,
@@ -55,7 +55,7 @@ fn unknown() -> Response {
 
 /// The file at `path`. Browsers ask each time whether it is still the same, so that a new release
 /// never mixes with an old one.
-pub fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
+pub(crate) fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
     let Some(file) = Files::get(path) else {
         return unknown();
     };

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 /// The header that says why there is no picture.
-pub const HEADER: &str = "x-atelier-placeholder";
+pub(crate) const HEADER: &str = "x-atelier-placeholder";
 
 /// Why there is no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Reason {
 
 /// A small picture that says so in words. It is square like the pictures, and of a size that none
 /// of them has.
-pub fn placeholder(reason: Reason) -> Response {
+pub(crate) fn placeholder(reason: Reason) -> Response {
     let words = reason.words();
     let svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="420" height="420" viewBox="0 0 420 420" role="img" aria-label="{words}"><rect width="420" height="420" fill="#e8e6df"/><path d="M120 250l60-80 45 55 30-35 45 60z" fill="#c9c5b8"/><circle cx="265" cy="150" r="18" fill="#c9c5b8"/><text x="210" y="310" text-anchor="middle" font-family="system-ui,sans-serif" font-size="18" fill="#4a4a4a">{words}</text></svg>"##

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use atelier_shared::store::StoreError;
+use atelier_store::StoreError;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -14,7 +14,7 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
 /// The media type of a problem document.
-pub const PROBLEM_JSON: &str = "application/problem+json";
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// How soon a caller may come back while a part of ours is away, in seconds.
 const AWAY_RETRY_SECONDS: u64 = 2;
@@ -22,7 +22,7 @@ const AWAY_RETRY_SECONDS: u64 = 2;
 /// One thing that is wrong with what was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = FieldFault)]
-pub struct FieldFault {
+pub(crate) struct FieldFault {
     /// The field or parameter.
     pub field: String,
     /// What is wrong with it, in plain words that name field and limit.
@@ -34,7 +34,7 @@ pub struct FieldFault {
 
 impl FieldFault {
     /// A fault without a number.
-    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             detail: detail.into(),
@@ -43,7 +43,7 @@ impl FieldFault {
     }
 
     /// A fault against a limit.
-    pub fn beyond(field: impl Into<String>, detail: impl Into<String>, limit: u64) -> Self {
+    pub(crate) fn beyond(field: impl Into<String>, detail: impl Into<String>, limit: u64) -> Self {
         Self {
             limit: Some(limit),
             ..Self::new(field, detail)
@@ -54,7 +54,7 @@ impl FieldFault {
 /// A problem document, as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) has it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemDocument {
+pub(crate) struct ProblemDocument {
     /// What kind of problem it is; `about:blank` says no more than the status.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -73,7 +73,7 @@ pub struct ProblemDocument {
 
 /// Why a request is not done. It becomes a [`ProblemDocument`] when the correlation id is put in.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldFault>,
@@ -83,7 +83,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with this status and these words.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
             detail: detail.into(),
@@ -94,18 +94,18 @@ impl Problem {
     }
 
     /// Bad input: everything that is wrong with it.
-    pub fn bad_input(errors: Vec<FieldFault>) -> Self {
+    pub(crate) fn bad_input(errors: Vec<FieldFault>) -> Self {
         let details: Vec<_> = errors.iter().map(|fault| fault.detail.as_str()).collect();
         Self::new(StatusCode::BAD_REQUEST, details.join(" ")).with_errors(errors)
     }
 
     /// There is no such assignment.
-    pub fn unknown_assignment() -> Self {
+    pub(crate) fn unknown_assignment() -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such assignment.")
     }
 
     /// Something went wrong that nobody foresaw; the cause goes to the log only.
-    pub fn internal(cause: impl fmt::Display) -> Self {
+    pub(crate) fn internal(cause: impl fmt::Display) -> Self {
         Self {
             cause: Some(cause.to_string()),
             ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong.")
@@ -113,7 +113,7 @@ impl Problem {
     }
 
     /// A part of ours is away; the cause goes to the log only.
-    pub fn away(detail: impl Into<String>, cause: impl fmt::Display) -> Self {
+    pub(crate) fn away(detail: impl Into<String>, cause: impl fmt::Display) -> Self {
         Self {
             retry_after: Some(AWAY_RETRY_SECONDS),
             cause: Some(cause.to_string()),
@@ -123,31 +123,31 @@ impl Problem {
 
     /// With everything that is wrong with the input.
     #[must_use]
-    pub fn with_errors(mut self, errors: Vec<FieldFault>) -> Self {
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldFault>) -> Self {
         self.errors = errors;
         self
     }
 
     /// With a word on when to come back, in seconds.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));
         self
     }
 
     /// Its status.
-    pub const fn status(&self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
 
     /// Why, for the log.
-    pub fn cause(&self) -> Option<&str> {
+    pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
     /// The document, under `correlation_id`. The words of a server's error end with it, so that
     /// whoever reads them to us leads us to the cause.
-    pub fn document(&self, correlation_id: &str) -> ProblemDocument {
+    pub(crate) fn document(&self, correlation_id: &str) -> ProblemDocument {
         let detail = if self.status.is_server_error() {
             format!("{} Reference: {correlation_id}", self.detail)
         } else {
@@ -164,7 +164,7 @@ impl Problem {
     }
 
     /// The whole answer, under `correlation_id`.
-    pub fn render(&self, correlation_id: &str) -> Response {
+    pub(crate) fn render(&self, correlation_id: &str) -> Response {
         let body = serde_json::to_vec(&self.document(correlation_id))
             .expect("a problem document is plain data");
         let mut response = (self.status, body).into_response();
@@ -200,7 +200,7 @@ impl IntoResponse for Problem {
 
 /// Describes that an operation may answer with this status and a problem document.
 #[derive(Debug)]
-pub struct Refused<const STATUS: u16>;
+pub(crate) struct Refused<const STATUS: u16>;
 
 impl<const STATUS: u16> IntoResponses for Refused<STATUS> {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_shared::assignment::{Assignment, Status, is_valid_id};
-use atelier_shared::store::{Filter, Position};
+use atelier_domain::assignment::{Assignment, Status, is_valid_id};
+use atelier_store::{Filter, Position};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::create::MAX_TEACHER_CHARACTERS;
 use crate::cursor;
 use crate::input::{Fields, IdInPath, Parameters, id_fault};
+use crate::present::present;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
 use crate::wait::MAX_WAIT_SECONDS;
@@ -27,7 +28,7 @@ const DEFAULT_PAGE: u32 = 20;
 
 /// Several assignments.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Page {
+pub(crate) struct Page {
     /// Newest first.
     assignments: Vec<View>,
     /// What `after` takes for the next page; `null` at the end.
@@ -41,7 +42,7 @@ pub struct Page {
     dead_code,
     reason = "describes the query to readers of the OpenAPI document"
 )]
-pub struct ListQuery {
+pub(crate) struct ListQuery {
     /// Only this teacher's.
     #[param(min_length = 1, max_length = 256)]
     teacher_id: Option<String>,
@@ -77,7 +78,7 @@ enum ListedStatus {
 }
 
 /// Whether `If-None-Match` of `headers` names `etag`, by weak comparison.
-pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     headers
         .get_all(IF_NONE_MATCH)
@@ -106,7 +107,7 @@ pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         Refused<400>, Refused<404>, Refused<500>, Refused<503>,
     )
 )]
-pub async fn read_one(
+pub(crate) async fn read_one(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
     Parameters(mut parameters): Parameters,
@@ -114,13 +115,14 @@ pub async fn read_one(
 ) -> Result<Response, Problem> {
     let wait = parameters.number("wait", 0, MAX_WAIT_SECONDS);
     let wait = parameters.finish(wait)?.unwrap_or(0);
-    let mut document = app.present(&id).await?;
+    let mut document = present(app.store(), &id).await?;
     if wait > 0 && document.s3_upload_status == Status::Pending {
-        app.wait_for(vec![id.clone()], Duration::from_secs(wait.into()))
+        app.waiters
+            .wait_for(vec![id.clone()], Duration::from_secs(wait.into()))
             .await;
-        document = app.present(&id).await?;
+        document = present(app.store(), &id).await?;
     }
-    let view = app.view(&document).await;
+    let view = app.views.of(&document).await;
     let etag = view.etag();
     let mut answer = HeaderMap::new();
     answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -149,7 +151,7 @@ pub async fn read_one(
         Refused<400>, Refused<500>, Refused<503>,
     )
 )]
-pub async fn list(
+pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Parameters(mut parameters): Parameters,
 ) -> Result<Json<Page>, Problem> {
@@ -180,7 +182,8 @@ async fn read_many(app: &App, ids: Vec<String>, wait: u32) -> Result<Json<Page>,
     let mut documents = app.store().get_many(&ids).await?;
     let pending = |document: &Assignment| document.s3_upload_status == Status::Pending;
     if wait > 0 && documents.len() == ids.len() && documents.iter().all(pending) {
-        app.wait_for(ids.clone(), Duration::from_secs(wait.into()))
+        app.waiters
+            .wait_for(ids.clone(), Duration::from_secs(wait.into()))
             .await;
         documents = app.store().get_many(&ids).await?;
     }
@@ -198,18 +201,7 @@ async fn read_many(app: &App, ids: Vec<String>, wait: u32) -> Result<Json<Page>,
 }
 
 async fn views(app: &App, documents: &[Assignment]) -> Vec<View> {
-    futures_util::future::join_all(documents.iter().map(|document| app.view(document))).await
-}
-
-impl App {
-    /// The assignment with this id, unless it is unknown or deleted.
-    pub async fn present(&self, id: &str) -> Result<Assignment, Problem> {
-        self.store()
-            .get(id)
-            .await?
-            .filter(|document| document.s3_upload_status != Status::Deleted)
-            .ok_or_else(Problem::unknown_assignment)
-    }
+    futures_util::future::join_all(documents.iter().map(|document| app.views.of(document))).await
 }
 
 fn read_ids(parameters: &mut Fields, text: &str) -> Vec<String> {

@@ -18,7 +18,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::correlation::correlate;
-use crate::fleet::{self, control, letters};
+use crate::fleet::{self, control, dead_letters};
 use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
 use crate::{change, create, health, image, page, read};
@@ -48,9 +48,9 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(image::image))
         .routes(routes!(change::retry))
         .routes(routes!(fleet::fleet_json))
-        .routes(routes!(letters::list))
-        .routes(routes!(letters::drop_letter))
-        .routes(routes!(letters::redrive))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::drop_dead_letter))
+        .routes(routes!(dead_letters::redrive))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }

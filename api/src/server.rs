@@ -23,7 +23,7 @@ const MAX_CONNECTIONS: usize = 10_000;
 
 /// Serves `router` until `draining`, then closes: idle connections at once, the others after the
 /// answer that they wait for.
-pub async fn serve(listener: TcpListener, router: Router, draining: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, draining: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

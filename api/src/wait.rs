@@ -1,28 +1,30 @@
-//! Holds answers until an assignment is no longer pending: one query a tick for all who wait.
+//! Holds answers until an assignment is no longer pending: one query at an interval for all.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use atelier_shared::assignment::Status;
+use atelier_domain::assignment::Status;
+use atelier_store::Store;
 use tokio::sync::{Notify, oneshot};
-
-use crate::app::App;
+use tokio_util::sync::CancellationToken;
 
 /// The longest that an answer is held, in seconds.
-pub const MAX_WAIT_SECONDS: u32 = 20;
+pub(crate) const MAX_WAIT_SECONDS: u32 = 20;
 
 /// Between two queries.
-const TICK: Duration = Duration::from_millis(150);
+const INTERVAL: Duration = Duration::from_millis(150);
 
 /// The longest that one query may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who waits.
-#[derive(Debug, Default)]
-pub struct Waiters {
+/// The requests that wait.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    store: Arc<dyn Store>,
+    stop: CancellationToken,
     waiting: Mutex<Waiting>,
-    /// Told when somebody begins to wait.
+    /// Notified when a request begins to wait.
     arrival: Notify,
 }
 
@@ -38,7 +40,7 @@ struct Waiter {
     done: oneshot::Sender<()>,
 }
 
-/// Takes its waiter off the list when it is dropped.
+/// Removes its waiter when it is dropped.
 struct Place<'a> {
     waiters: &'a Waiters,
     number: u64,
@@ -51,8 +53,18 @@ impl Drop for Place<'_> {
 }
 
 impl Waiters {
+    /// Nobody waits yet; those who come look into `store` until `stop`.
+    pub(crate) fn new(store: Arc<dyn Store>, stop: CancellationToken) -> Self {
+        Self {
+            store,
+            stop,
+            waiting: Mutex::default(),
+            arrival: Notify::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().expect("nobody panics while holding it")
+        self.waiting.lock().expect("no panic while held")
     }
 
     fn arrive(&self, ids: Vec<String>) -> (Place<'_>, oneshot::Receiver<()>) {
@@ -76,9 +88,9 @@ impl Waiters {
         ids.into_iter().cloned().collect()
     }
 
-    /// Tells those who wait for an id that is not in `pending`, of `asked` ids.
-    fn settle(&self, asked: &[String], pending: &HashSet<String>) {
-        let settled: HashSet<&String> = asked.iter().filter(|id| !pending.contains(*id)).collect();
+    /// Wakes those who wait for one of `ids` that is not `pending`.
+    fn settle(&self, ids: &[String], pending: &HashSet<String>) {
+        let settled: HashSet<&String> = ids.iter().filter(|id| !pending.contains(*id)).collect();
         let mut waiting = self.lock();
         let numbers: Vec<u64> = waiting
             .by_number
@@ -93,51 +105,49 @@ impl Waiters {
             }
         }
     }
-}
 
-impl App {
-    /// Returns when one of `ids` is no longer pending, `wait` is over, or the process stops.
-    pub async fn wait_for(&self, ids: Vec<String>, wait: Duration) {
-        let (_place, settled) = self.waiters.arrive(ids);
+    /// Returns when one of `ids` is no longer pending, `wait` is over, or the process drains.
+    pub(crate) async fn wait_for(&self, ids: Vec<String>, wait: Duration) {
+        let (_place, settled) = self.arrive(ids);
         tokio::select! {
             _ = settled => {}
             () = tokio::time::sleep(wait) => {}
-            () = self.draining.cancelled() => {}
+            () = self.stop.cancelled() => {}
         }
     }
-}
 
-/// Looks for those who wait, until the process stops; asks nothing while nobody waits.
-pub async fn run(app: Arc<App>) {
-    while !app.draining.is_cancelled() {
-        let asked = app.waiters.ids();
-        if asked.is_empty() {
-            tokio::select! {
-                () = app.draining.cancelled() => return,
-                () = app.waiters.arrival.notified() => {}
+    /// Looks for those who wait until the process drains; queries nothing while nobody waits.
+    pub(crate) async fn run(&self) {
+        while !self.stop.is_cancelled() {
+            let ids = self.ids();
+            if ids.is_empty() {
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    () = self.arrival.notified() => {}
+                }
+            } else {
+                self.look(&ids).await;
             }
-        } else {
-            look(&app, &asked).await;
-        }
-        tokio::select! {
-            () = app.draining.cancelled() => return,
-            () = tokio::time::sleep(TICK) => {}
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
         }
     }
-}
 
-async fn look(app: &App, asked: &[String]) {
-    match tokio::time::timeout(PATIENCE, app.store().get_many(asked)).await {
-        Ok(Ok(documents)) => {
-            let pending = documents
-                .into_iter()
-                .filter(|document| document.s3_upload_status == Status::Pending)
-                .map(|document| document.assignment_id)
-                .collect();
-            app.waiters.settle(asked, &pending);
+    async fn look(&self, ids: &[String]) {
+        match tokio::time::timeout(TIMEOUT, self.store.get_many(ids)).await {
+            Ok(Ok(documents)) => {
+                let pending = documents
+                    .into_iter()
+                    .filter(|document| document.s3_upload_status == Status::Pending)
+                    .map(|document| document.assignment_id)
+                    .collect();
+                self.settle(ids, &pending);
+            }
+            // Those who wait are answered when their time is over.
+            Ok(Err(error)) => tracing::debug!(%error, "waiting requests were not looked up"),
+            Err(_) => tracing::debug!("waiting requests were not looked up in time"),
         }
-        // Those who wait are answered when their time is over.
-        Ok(Err(error)) => tracing::debug!(%error, "the waiting were not looked up"),
-        Err(_) => tracing::debug!("the waiting were not looked up in time"),
     }
 }

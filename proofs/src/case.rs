@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use atelier_shared::assignment::{Assignment, StageSeconds, Status, prompt_hash};
-use atelier_shared::config::QueueConfig;
-use atelier_shared::job::Job;
-use atelier_shared::pictures::{Condition, Found, Label, Put, key};
-use atelier_shared::queue::{Context, Queues};
-use atelier_shared::store::{self, Insert, Store};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{ClaimGuard, Edit, Guard, Transition};
+use atelier_cloud::config::QueueConfig;
+use atelier_cloud::pictures::{Condition, Found, Put, key};
+use atelier_cloud::queue::{Context, Queues};
+use atelier_domain::assignment::{Assignment, StageSeconds, Status, prompt_hash};
+use atelier_domain::job::Job;
+use atelier_domain::label::Label;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition::{ClaimGuard, Edit, Guard, Transition};
+use atelier_store::{Insert, Store};
 use aws_sdk_sqs::types::QueueAttributeName;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -80,7 +81,7 @@ impl Case {
         };
         Ok(Self {
             queues: Queues::new(&world.aws, &queue),
-            store: store::open(&url).await?,
+            store: atelier_store::open(&url).await?,
             ledger: Arc::default(),
             world: Arc::clone(world),
             activity: watch::Sender::new(0),
@@ -259,7 +260,7 @@ impl Case {
     /// # Errors
     /// The bucket is away.
     pub async fn read(&self) -> anyhow::Result<Option<(Bytes, Found)>> {
-        let whose = atelier_shared::pictures::Whose {
+        let whose = atelier_cloud::pictures::PictureRef {
             assignment_id: &self.id,
             teacher_id: None,
         };

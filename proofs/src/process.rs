@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_shared::aws::Aws;
-use atelier_shared::cdn::Cdn;
-use atelier_shared::pictures::Pictures;
-use atelier_shared::queue::Queues;
+use atelier_cloud::cdn::Cdn;
+use atelier_cloud::client::Aws;
+use atelier_cloud::pictures::Pictures;
+use atelier_cloud::queue::Queues;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -126,7 +126,8 @@ impl Case {
                 pictures: Pictures::new(&aws, &config.bucket),
                 cdn: Cdn::new(&aws, &config.cloud, &config.cdn),
             };
-            let ended = atelier_api::run(config, services, listener, std::future::pending()).await;
+            let ended =
+                atelier_server::run(config, services, listener, std::future::pending()).await;
             ended.expect("an API ends only when it is told to");
         });
         Ok(Process {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::fleet::Heartbeat;
-use atelier_shared::store::{Filter, Insert, Position, Store, StoreError};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{ClaimGuard, Edit, Transition};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition::{ClaimGuard, Edit, Transition};
+use atelier_store::{Filter, Insert, Position, Store, StoreError};
 
 use crate::gate::Gate;
 

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::ensure;
-use atelier_shared::assignment::Assignment;
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{BucketConfig, CloudConfig, Environment, StoreConfig};
-use atelier_shared::pictures::{Page, Pictures, assignment_of, key};
-use atelier_shared::store::{self, Store};
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::{BucketConfig, CloudConfig};
+use atelier_cloud::pictures::{Page, Pictures, assignment_of, key};
+use atelier_domain::assignment::Assignment;
+use atelier_runtime::config::Environment;
+use atelier_store::Store;
+use atelier_store::config::StoreConfig;
 use serde_json::Value;
 
 use crate::fleet::Fleet;
@@ -53,7 +55,7 @@ impl View {
         };
         let bucket = BucketConfig::read(&mut environment);
         Ok(Self {
-            store: store::open(store_url).await?,
+            store: atelier_store::open(store_url).await?,
             store_url: store_url.to_owned(),
             pictures: Pictures::new(&Aws::connect(&cloud).await, &bucket),
             control: fleet.value("ATELIER_CONTROL_URL")?,

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use atelier_api::ApiConfig;
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::StaticCredentials;
+use atelier_cloud::pictures::Pictures;
+use atelier_domain::label::Label;
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::Service;
 use atelier_embedded::model::{Settings, Temper};
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{Environment, StaticCredentials};
-use atelier_shared::pictures::{Label, Pictures};
-use atelier_shared::store::{self, Store};
+use atelier_runtime::config::Environment;
+use atelier_store::Store;
 use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -77,7 +79,7 @@ impl World {
     /// # Errors
     /// No port or no disk.
     pub async fn start() -> anyhow::Result<Arc<Self>> {
-        atelier_shared::process::install_tls();
+        atelier_runtime::process::install_tls();
         let data = TempDir::new()?;
         let cloud = Cloud::start(Options {
             data: data.path().to_owned(),
@@ -114,7 +116,7 @@ impl World {
             upstreams: Upstreams::of(&worker.cloud)?,
             pictures: Pictures::new(&aws, &worker.bucket),
             picture: tokio::sync::OnceCell::new(),
-            archive: store::open(&archive_in(data.path())).await?,
+            archive: atelier_store::open(&archive_in(data.path())).await?,
             cloud,
             data,
             worker,

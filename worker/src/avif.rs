@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atelier_shared::assignment::{Assignment, Status};
+use atelier_domain::assignment::{Assignment, Status};
 use bytes::Bytes;
 
 use crate::generate::Original;

@@ -1,10 +1,15 @@
 //! All that a worker is configured by.
 
-use atelier_shared::config::{
-    BucketConfig, CdnConfig, CloudConfig, ConfigFaults, DrainConfig, Environment, HttpConfig,
-    JobConfig, OptimizeConfig, QueueConfig, Setting, StoreConfig, WorkerConfig,
+pub(crate) mod options;
+
+use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
+use atelier_runtime::config::{
+    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
 };
-use atelier_shared::telemetry::TelemetryConfig;
+use atelier_runtime::telemetry::TelemetryConfig;
+use atelier_store::config::StoreConfig;
+
+pub use options::{OptimizeConfig, Reuse, WorkerConfig};
 
 use crate::generate;
 

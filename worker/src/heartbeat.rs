@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atelier_shared::fleet::Heartbeat;
-use atelier_shared::timestamp::Timestamp;
+use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::timestamp::Timestamp;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::run::Worker;

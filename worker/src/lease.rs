@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_shared::assignment::{Assignment, Claim, Status, Token};
-use atelier_shared::job::Job;
-use atelier_shared::queue::{Message, Queue, Receipt};
-use atelier_shared::store::Store;
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{self, Transition};
+use atelier_cloud::queue::{Message, Queue, Receipt};
+use atelier_domain::assignment::{Assignment, Claim, Status, Token};
+use atelier_domain::job::Job;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
+use atelier_domain::transition::Transition;
+use atelier_store::Store;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -268,7 +269,7 @@ impl Renewal {
     async fn hide_message(&self) {
         let hidden = timeout_at(
             Instant::now() + self.length / 3,
-            self.queue.hide(&self.receipt, self.length),
+            self.queue.change_visibility(&self.receipt, self.length),
         );
         if let Ok(Err(error)) = hidden.await {
             tracing::debug!(%error, "the message was not hidden for longer");

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{Environment, describe};
-use atelier_shared::{process, store, telemetry};
+use atelier_cloud::client::Aws;
+use atelier_runtime::config::{Environment, describe};
+use atelier_runtime::{process, telemetry};
 use atelier_worker::{Config, Services, Worker, health, run};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ async fn serve() -> anyhow::Result<()> {
 async fn work(config: Config) -> anyhow::Result<()> {
     let stop = process::stop_on_signal();
     let aws = Aws::connect(&config.cloud).await;
-    let store = store::open(&config.store.url).await?;
+    let store = atelier_store::open(&config.store.url).await?;
     let listen = config.health.listen;
     let services = Services::new(&config, store, &aws)?;
     let worker = Worker::new(config, services);

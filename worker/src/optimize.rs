@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::config::OptimizeConfig;
+use atelier_domain::assignment::ImageMetadata;
+use atelier_domain::failure::Failure;
 use atelier_optimize::{OptimizeError, Provenance, Settings, sniff};
-use atelier_shared::assignment::ImageMetadata;
-use atelier_shared::config::OptimizeConfig;
-use atelier_shared::failure::Failure;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
@@ -134,7 +134,7 @@ fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, Troubl
             cause,
             "the original is stored: it takes too much memory to optimize"
         );
-        atelier_shared::telemetry::metrics::get().alert("decode_budget");
+        atelier_runtime::telemetry::metrics::get().alert("decode_budget");
     } else {
         tracing::warn!(cause, "the original is stored: it cannot be optimized");
     }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use atelier_shared::telemetry::metrics;
+use atelier_runtime::telemetry::metrics;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 

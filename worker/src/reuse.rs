@@ -1,7 +1,7 @@
 //! A stored picture of the same prompt, model and parameters serves again.
 
-use atelier_shared::assignment::Assignment;
-use atelier_shared::pictures::Label;
+use atelier_domain::assignment::Assignment;
+use atelier_domain::label::Label;
 use sha2::{Digest, Sha256};
 
 use crate::optimize::{Optimizer, Ready};

@@ -3,14 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::failure::Failure;
-use atelier_shared::job::UnreadableJob;
-use atelier_shared::queue::{Message, QueueError};
-use atelier_shared::telemetry::events::{Alert, JobFailed, JobSucceeded};
-use atelier_shared::telemetry::metrics;
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{self, Budget};
+use atelier_cloud::clean_up;
+use atelier_cloud::queue::{Message, QueueError};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::failure::Failure;
+use atelier_domain::job::UnreadableJob;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
+use atelier_domain::transition::Budget;
+use atelier_runtime::telemetry::events::{Alert, JobFailed, JobSucceeded};
+use atelier_runtime::telemetry::metrics;
 
 use crate::lease::Written;
 use crate::run::Worker;
@@ -207,10 +209,11 @@ async fn give_back(
         ..
     } = *attempt;
     let now = Timestamp::now();
-    let forgotten_at = assignment.sent_at.unwrap_or(now) + worker.config.job.trust_in_queue();
-    let wake_at = assignment
-        .give_up_at
-        .map_or(forgotten_at, |at| at.min(forgotten_at));
+    let sent_at = assignment.sent_at.unwrap_or(now);
+    let wake_at = worker
+        .config
+        .job
+        .wake_at_after_send(sent_at, assignment.give_up_at);
     let puts = attempt.puts.load(Ordering::Relaxed);
     let release = transition::release(attempt.lease.token(), budget, puts, wake_at);
     match attempt.lease.write(&release).await {
@@ -224,16 +227,14 @@ async fn give_back(
     }
 }
 
-/// Makes the tag say what the document says. What fails here is left to the sweep.
+/// Sets the picture's tag to what the document says. What fails here is left to the keeper.
 async fn tag(worker: &Worker, assignment: &Assignment) {
-    let permanent = assignment.permanent;
-    match worker.pictures.tag(assignment.into(), permanent).await {
-        Err(error) => tracing::warn!(%error, "the picture was not tagged; the sweep will"),
-        Ok(_) => {
-            let tagged = transition::tagged(permanent);
+    match clean_up::tag(&worker.pictures, assignment).await {
+        Err(error) => tracing::warn!(%error, "the picture was not tagged; the keeper will"),
+        Ok(tagged) => {
             let id = &assignment.assignment_id;
             if let Err(error) = worker.store.apply(id, &tagged).await {
-                tracing::warn!(%error, "that it is tagged was not noted; the sweep tags again");
+                tracing::warn!(%error, "the tagging was not noted; the keeper tags again");
             }
         }
     }
@@ -241,20 +242,9 @@ async fn tag(worker: &Worker, assignment: &Assignment) {
 
 /// The assignment was deleted while its picture was being stored: that version must go.
 async fn erase(attempt: &Attempt<'_>, version: Option<&str>) {
-    let Attempt {
-        worker, assignment, ..
-    } = *attempt;
-    let erased = match version {
-        Some(version) => {
-            worker
-                .pictures
-                .erase_version(assignment.into(), version)
-                .await
-        }
-        None => worker.pictures.erase(assignment.into()).await,
-    };
-    if let Err(error) = erased {
-        tracing::warn!(%error, "a deleted assignment's picture was not erased; the sweep will");
+    let pictures = &attempt.worker.pictures;
+    if let Err(error) = clean_up::erase_late_put(pictures, attempt.assignment, version).await {
+        tracing::warn!(%error, "a deleted assignment's picture was not erased; the keeper will");
     }
 }
 
@@ -290,7 +280,11 @@ pub(crate) async fn delete(worker: &Worker, message: &Message) {
 /// The message comes again after `wait`.
 pub(crate) async fn later(worker: &Worker, message: &Message, wait: Duration) {
     log(
-        worker.queues.jobs.hide(&message.receipt, wait).await,
+        worker
+            .queues
+            .jobs
+            .change_visibility(&message.receipt, wait)
+            .await,
         "a message comes again when its time is over",
     );
 }
@@ -319,7 +313,7 @@ async fn bury(worker: &Worker, message: &Message, cause: &str) {
     }
     .emit();
     log(
-        worker.queues.bury(message).await,
+        worker.queues.dead_letter(message).await,
         "a message was not moved to the dead letters; it comes again",
     );
 }

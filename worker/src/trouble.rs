@@ -1,8 +1,8 @@
 //! Everything that ends a try without a picture, sorted by what is to be done about it.
 
-use atelier_shared::aws::CloudError;
-use atelier_shared::failure::Failure;
-use atelier_shared::store::StoreError;
+use atelier_cloud::error::CloudError;
+use atelier_domain::failure::Failure;
+use atelier_store::StoreError;
 
 /// Why a try ended.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use atelier_shared::assignment::Assignment;
-use atelier_shared::pictures::{Condition, Found, Label, Put, key};
+use atelier_cloud::pictures::{Condition, Found, Put, key};
+use atelier_domain::assignment::Assignment;
+use atelier_domain::label::Label;
 
 use crate::lease::Lease;
 use crate::optimize::Ready;

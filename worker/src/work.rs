@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use atelier_shared::assignment::{Assignment, StageSeconds};
-use atelier_shared::config::Reuse;
-use atelier_shared::failure::Failure;
-use atelier_shared::job::Job;
-use atelier_shared::pictures::{Label, key};
-use atelier_shared::queue::Message;
-use atelier_shared::telemetry::{continue_trace, metrics};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{self, Finished};
+use crate::config::Reuse;
+use atelier_cloud::pictures::key;
+use atelier_cloud::queue::Message;
+use atelier_domain::assignment::{Assignment, StageSeconds};
+use atelier_domain::failure::Failure;
+use atelier_domain::job::Job;
+use atelier_domain::label::Label;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
+use atelier_domain::transition::Finished;
+use atelier_runtime::telemetry::{continue_trace, metrics};
 use tokio::time::sleep;
 use tracing::Instrument as _;
 

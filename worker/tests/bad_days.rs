@@ -4,11 +4,11 @@ mod support;
 
 use std::time::Duration;
 
+use atelier_cloud::pictures::key;
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::failure::Failure;
 use atelier_embedded::faults::{Kind, Service};
 use atelier_embedded::model::Settings;
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::failure::Failure;
-use atelier_shared::pictures::key;
 use support::Bench;
 
 fn assert_failed(assignment: &Assignment, failure: Failure) {
@@ -229,8 +229,8 @@ async fn a_picture_is_tagged_again_if_permanent_changed_meanwhile() {
     let worker = bench.work();
     bench.post("a-1", "a lantern").await;
     let pending = bench.until("a-1", |it| it.model_calls == 1).await;
-    let now = atelier_shared::timestamp::Timestamp::now();
-    let keep = atelier_shared::transition::set_permanent(&pending, true, now, now);
+    let now = atelier_domain::timestamp::Timestamp::now();
+    let keep = atelier_domain::transition::set_permanent(&pending, true, now, now);
     bench.store.apply("a-1", &keep).await.unwrap().unwrap();
     bench.finished("a-1").await;
     bench

@@ -4,10 +4,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use atelier_domain::assignment::Status;
+use atelier_domain::timestamp::Timestamp;
 use atelier_embedded::faults::{Kind, Service};
 use atelier_embedded::model::Settings;
-use atelier_shared::assignment::Status;
-use atelier_shared::timestamp::Timestamp;
 use support::Bench;
 
 const SLOW: Settings = Settings {

@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use atelier_cloud::pictures::key;
 use atelier_embedded::faults::{Kind, Service};
-use atelier_shared::pictures::key;
 use proptest::prelude::*;
 use support::properties::{Site, label, put, whose};
 

@@ -4,8 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use atelier_cloud::pictures::{Put, RetryPolicy, key};
 use atelier_embedded::faults::{Kind, Service};
-use atelier_shared::pictures::{Patience, Put, key};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use support::properties::{Site, label, put, whose};
@@ -79,7 +79,7 @@ fn keys_are_made_of_the_assignments_id_alone() {
             let key = key(&id);
             prop_assert_eq!(&key, &format!("generated_images/{id}.webp"));
             prop_assert_eq!(
-                atelier_shared::pictures::assignment_of(&key),
+                atelier_cloud::pictures::assignment_of(&key),
                 Some(id.as_str())
             );
             Ok(())
@@ -152,14 +152,14 @@ fn an_operation_without_an_answer_is_ended_in_time() {
     site.check(&(20_u64..80), async |bench, id, milliseconds| {
         bench.fault(Service::S3, Kind::Hang, 1.0);
         let timeout = Duration::from_millis(milliseconds);
-        let patience = Patience {
+        let patience = RetryPolicy {
             waits: vec![timeout * 2],
             timeout,
         };
         let pictures = bench
             .pictures
             .clone()
-            .with_patience(patience.clone(), patience);
+            .with_retries(patience.clone(), patience);
         let start = Instant::now();
         let label = label(&id, "t", "p", 3);
         let (put, _) = put(&pictures, b"abc", &label).await;
@@ -174,7 +174,7 @@ fn an_operation_without_an_answer_is_ended_in_time() {
         Ok(())
     });
     assert_eq!(
-        atelier_shared::pictures::OPERATION_TIMEOUT,
+        atelier_cloud::pictures::OPERATION_TIMEOUT,
         Duration::from_secs(30)
     );
 }

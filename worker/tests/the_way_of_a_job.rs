@@ -4,11 +4,11 @@ mod support;
 
 use std::time::Duration;
 
+use atelier_cloud::pictures::{avif_key, key};
+use atelier_domain::assignment::{Claim, Status, Token};
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
 use atelier_embedded::faults::{Kind, Service};
-use atelier_shared::assignment::{Claim, Status, Token};
-use atelier_shared::pictures::{avif_key, key};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition;
 use support::Bench;
 
 #[tokio::test]

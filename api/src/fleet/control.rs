@@ -13,12 +13,18 @@ use crate::input;
 use crate::problem::Problem;
 
 /// `GET`, `PUT` and `DELETE` of the faults.
-pub async fn faults(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn faults(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
     forward(&app, "/faults", request).await
 }
 
 /// `GET` and `PUT` of the model's temper.
-pub async fn temper(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn temper(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
     forward(&app, "/temper", request).await
 }
 

@@ -1,8 +1,8 @@
 //! Another round, retention, delete.
 
+use atelier_cloud::pictures;
+use atelier_domain::assignment::Status;
 use atelier_embedded::faults::{Kind, Service};
-use atelier_shared::assignment::Status;
-use atelier_shared::pictures;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

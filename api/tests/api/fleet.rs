@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_shared::job::Job;
+use atelier_domain::job::Job;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

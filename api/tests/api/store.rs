@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use atelier_shared::assignment::Assignment;
-use atelier_shared::fleet::Heartbeat;
-use atelier_shared::store::{Filter, Insert, Position, Store, StoreError};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::Transition;
+use atelier_domain::assignment::Assignment;
+use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition::Transition;
+use atelier_store::{Filter, Insert, Position, Store, StoreError};
 
 #[derive(Debug)]
-pub struct MoodyStore {
+pub(crate) struct MoodyStore {
     store: Arc<dyn Store>,
     pub away: AtomicBool,
     /// The next insert is done, but its answer is lost.
@@ -22,7 +22,7 @@ pub struct MoodyStore {
 type Answer<T> = Result<T, StoreError>;
 
 impl MoodyStore {
-    pub fn over(store: Arc<dyn Store>) -> Arc<Self> {
+    pub(crate) fn over(store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             store,
             away: AtomicBool::new(false),

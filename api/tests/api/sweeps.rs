@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use atelier_domain::assignment::Status;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
 use atelier_embedded::faults::{Kind, Service};
-use atelier_shared::assignment::Status;
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition;
 
 use crate::world::{SOON_AGAIN, World};
 
@@ -71,7 +71,7 @@ async fn a_dead_letter_fails_its_assignment() {
     let queue = &world.services.queues.jobs;
     let second = Duration::from_secs(1);
     let message = queue.receive(1, second, second).await.unwrap().remove(0);
-    world.services.queues.bury(&message).await.unwrap();
+    world.services.queues.dead_letter(&message).await.unwrap();
     let failed = world
         .until(&id, |it| it.s3_upload_status == Status::Failed)
         .await;
@@ -99,7 +99,7 @@ async fn a_dead_letter_of_an_older_round_changes_nothing() {
         .post(&format!("/assignments/{id}/retry"), &serde_json::json!({}))
         .await;
     assert!(retried.status().is_success());
-    world.services.queues.bury(&message).await.unwrap();
+    world.services.queues.dead_letter(&message).await.unwrap();
     let letters = &world.services.queues.dead_letters;
     let gone = async {
         while letters.depth().await.unwrap().total() > 0 {

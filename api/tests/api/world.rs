@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_api::{ApiConfig, Services, run};
+use atelier_api::{ApiConfig, Services};
+use atelier_cloud::config::StaticCredentials;
+use atelier_cloud::pictures;
+use atelier_cloud::pictures::Condition;
+use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Token};
+use atelier_domain::failure::Failure;
+use atelier_domain::label::Label;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
+use atelier_domain::transition::Finished;
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
 use atelier_embedded::model::Temper;
-use atelier_shared::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Token};
-use atelier_shared::config::{Environment, StaticCredentials};
-use atelier_shared::failure::Failure;
-use atelier_shared::pictures::{self, Condition, Label};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{self, Finished};
+use atelier_runtime::config::Environment;
+use atelier_server::run;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,9 +27,9 @@ use tokio::task::JoinHandle;
 use crate::store::MoodyStore;
 
 /// Lets the sweep send again at once what was not sent.
-pub const SOON_AGAIN: (&str, &str) = ("RESEND_SECONDS", "0.3");
+pub(crate) const SOON_AGAIN: (&str, &str) = ("RESEND_SECONDS", "0.3");
 
-pub struct World {
+pub(crate) struct World {
     pub cloud: Cloud,
     pub services: Services,
     pub store: Arc<MoodyStore>,
@@ -36,12 +41,12 @@ pub struct World {
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
 
     /// With other options than the usual ones of these tests.
-    pub async fn with(options: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(options: &[(&str, &str)]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let cloud = Cloud::start(Options {
@@ -90,53 +95,53 @@ impl World {
     }
 
     /// Tells the API to stop and waits until it has.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.tell_to_stop();
         self.api.await.unwrap()
     }
 
-    pub fn tell_to_stop(&mut self) {
+    pub(crate) fn tell_to_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
     }
 
-    pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.call(Method::GET, path).send().await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         let call = self.call(Method::POST, path).json(body);
         call.send().await.unwrap()
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Response {
         let call = self.call(Method::PATCH, path).json(body);
         call.send().await.unwrap()
     }
 
-    pub async fn delete(&self, path: &str) -> Response {
+    pub(crate) async fn delete(&self, path: &str) -> Response {
         self.call(Method::DELETE, path).send().await.unwrap()
     }
 
     /// Creates an assignment with a prompt and returns its id.
-    pub async fn create(&self, prompt: &str) -> String {
+    pub(crate) async fn create(&self, prompt: &str) -> String {
         let answer = self.post("/assignments", &json!({"prompt": prompt})).await;
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         let view: Value = answer.json().await.unwrap();
         view["assignment_id"].as_str().unwrap().to_owned()
     }
 
-    pub async fn document(&self, id: &str) -> Assignment {
+    pub(crate) async fn document(&self, id: &str) -> Assignment {
         self.services.store.get(id).await.unwrap().unwrap()
     }
 
     /// Waits until the document is as wanted.
-    pub async fn until(&self, id: &str, wanted: impl Fn(&Assignment) -> bool) -> Assignment {
+    pub(crate) async fn until(&self, id: &str, wanted: impl Fn(&Assignment) -> bool) -> Assignment {
         let looks = async {
             loop {
                 let document = self.document(id).await;
@@ -151,7 +156,7 @@ impl World {
             .expect("the document never came to be as wanted")
     }
 
-    pub fn fault(&self, service: Service, kind: Kind) {
+    pub(crate) fn fault(&self, service: Service, kind: Kind) {
         self.cloud.faults().add(Order {
             service,
             kind,
@@ -161,11 +166,11 @@ impl World {
         });
     }
 
-    pub fn sent(&self) -> u64 {
+    pub(crate) fn sent(&self) -> u64 {
         self.cloud.counters().get(Service::Sqs, "sent")
     }
 
-    pub async fn claim(&self, id: &str, seconds: u64) -> Token {
+    pub(crate) async fn claim(&self, id: &str, seconds: u64) -> Token {
         let now = Timestamp::now();
         let claim = Claim {
             token: Token::random(),
@@ -187,7 +192,7 @@ impl World {
     }
 
     /// As a worker does.
-    pub async fn fail(&self, id: &str) {
+    pub(crate) async fn fail(&self, id: &str) {
         let token = self.claim(id, 60).await;
         let note = Failure::Declined.note("the-reference");
         let fail = transition::fail(&token, &note, 0, Timestamp::now());
@@ -202,7 +207,7 @@ impl World {
     }
 
     /// As a worker does, with or without a picture in the bucket.
-    pub async fn succeed(&self, id: &str, bytes: Option<&'static [u8]>) {
+    pub(crate) async fn succeed(&self, id: &str, bytes: Option<&'static [u8]>) {
         let token = self.claim(id, 60).await;
         let document = self.document(id).await;
         let metadata = ImageMetadata::new(100, 50, "webp", "1024x1024".to_owned());
@@ -255,7 +260,7 @@ impl World {
 }
 
 /// The problem document of an answer; its media type and correlation id are checked.
-pub async fn problem(answer: Response) -> Value {
+pub(crate) async fn problem(answer: Response) -> Value {
     let status = answer.status().as_u16();
     let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(header("content-type"), "application/problem+json");

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{
-    BucketConfig, CloudConfig, ConfigFaults, EXIT_CODE, Environment, Setting, StaticCredentials,
-    StoreConfig,
-};
-use atelier_shared::pictures::{self, Page, Pictures, Version, assignment_of};
-use atelier_shared::process;
-use atelier_shared::store::{self, Store};
-use atelier_shared::timestamp::Timestamp;
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::{BucketConfig, CloudConfig, StaticCredentials};
+use atelier_cloud::pictures;
+use atelier_cloud::pictures::{Page, Pictures, Version, assignment_of};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::timestamp::Timestamp;
+use atelier_runtime::config::{ConfigFaults, EXIT_CODE, Environment, Setting};
+use atelier_runtime::process;
+use atelier_store::Store;
+use atelier_store::config::StoreConfig;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
@@ -143,7 +143,7 @@ pub(crate) fn credentials_in(pairs: &[(String, String)]) -> Option<StaticCredent
 async fn audit(config: &Config) -> anyhow::Result<Report> {
     let aws = Aws::connect(&config.cloud).await;
     let pictures = Pictures::new(&aws, &config.bucket);
-    let store = store::open(&config.store.url).await?;
+    let store = atelier_store::open(&config.store.url).await?;
     let mut report = Report::default();
     audit_bucket(&pictures, &store, &mut report).await?;
     audit_store(&pictures, &store, &mut report).await?;

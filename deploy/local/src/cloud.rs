@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use atelier_embedded::cloud::Cloud;
-use atelier_shared::config::Environment;
-use atelier_shared::process;
-use atelier_shared::telemetry::{self, TelemetryConfig};
+use atelier_runtime::config::Environment;
+use atelier_runtime::process;
+use atelier_runtime::telemetry;
+use atelier_runtime::telemetry::TelemetryConfig;
 
 use crate::flags::Here;
 

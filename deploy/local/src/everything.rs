@@ -10,15 +10,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use atelier_api::ApiConfig;
+use atelier_api::config::LimitConfig;
+use atelier_cloud::client::Aws;
 use atelier_embedded::cloud::Cloud;
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{
-    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, LimitConfig, OptimizeConfig,
-    Setting, WorkerConfig,
+use atelier_runtime::config::{
+    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
 };
-use atelier_shared::process;
-use atelier_shared::store::{self, Store};
-use atelier_shared::telemetry::{self, TelemetryConfig};
+use atelier_runtime::process;
+use atelier_runtime::telemetry;
+use atelier_runtime::telemetry::TelemetryConfig;
+use atelier_store::Store;
+use atelier_worker::config::{OptimizeConfig, WorkerConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -78,7 +80,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let configs = Configs::read(fleet, cloud.environment())?;
     let aws = Aws::connect(&configs.api.cloud).await;
-    let store = store::open(&configs.api.store.url).await?;
+    let store = atelier_store::open(&configs.api.store.url).await?;
     let listen = configs.api.http.listen.context("the API has an address")?;
     let listener = TcpListener::bind(listen)
         .await
@@ -98,7 +100,7 @@ async fn serve(
     parts.close();
     // Nobody sends to the queue any more once the API has drained: no long poll has to be waited
     // for, so that an idle process ends at once.
-    let api = atelier_api::run(
+    let api = atelier_server::run(
         configs.api,
         services,
         listener,

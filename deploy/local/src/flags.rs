@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use atelier_embedded::cloud;
 use atelier_embedded::model::{Settings, Temper};
-use atelier_shared::config::describe;
-use atelier_shared::telemetry::TelemetryConfig;
+use atelier_runtime::config::describe;
+use atelier_runtime::telemetry::TelemetryConfig;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{audit, everything};

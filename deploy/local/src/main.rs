@@ -7,7 +7,7 @@ mod flags;
 
 use std::process::ExitCode;
 
-use atelier_shared::process;
+use atelier_runtime::process;
 use clap::FromArgMatches as _;
 
 use flags::{Command, Flags};

@@ -4,15 +4,15 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::{CloudConfig, QueueConfig, StaticCredentials};
+use atelier_cloud::queue::{Context, Depth, MAX_RECEIVE, Message, Queue, QueueError, Queues};
+use atelier_domain::job::Job;
+use atelier_domain::timestamp::Timestamp;
 use atelier_embedded::counters::Counters;
 use atelier_embedded::faults::{Faults, Service};
 use atelier_embedded::listener;
 use atelier_embedded::sqs::{self, Sqs};
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{CloudConfig, QueueConfig, StaticCredentials};
-use atelier_shared::job::Job;
-use atelier_shared::queue::{Context, Depth, MAX_RECEIVE, Message, Queue, QueueError, Queues};
-use atelier_shared::timestamp::Timestamp;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const SQS_ENDPOINT: &str = "ATELIER_TEST_SQS_ENDPOINT";
@@ -216,7 +216,11 @@ async fn a_received_message_is_hidden_until_its_time_is_over(queues: Queues) {
 async fn hiding_again_makes_it_longer(queues: Queues) {
     send(&queues.jobs, "a").await;
     let message = receive_one(&queues.jobs, SHORT).await;
-    queues.jobs.hide(&message.receipt, LONG).await.unwrap();
+    queues
+        .jobs
+        .change_visibility(&message.receipt, LONG)
+        .await
+        .unwrap();
     assert!(is_empty(&queues.jobs, LONGER).await);
 }
 
@@ -225,7 +229,7 @@ async fn hiding_for_no_time_shows_a_message_at_once(queues: Queues) {
     let message = receive_one(&queues.jobs, LONG).await;
     queues
         .jobs
-        .hide(&message.receipt, Duration::ZERO)
+        .change_visibility(&message.receipt, Duration::ZERO)
         .await
         .unwrap();
     assert_eq!(receive_one(&queues.jobs, LONG).await.id, message.id);
@@ -247,11 +251,18 @@ async fn an_older_receipt_neither_deletes_nor_shows(queues: Queues) {
     assert_ne!(late.receipt, new.receipt);
     for answer in [
         queues.jobs.delete(&late.receipt).await,
-        queues.jobs.hide(&late.receipt, Duration::ZERO).await,
+        queues
+            .jobs
+            .change_visibility(&late.receipt, Duration::ZERO)
+            .await,
     ] {
         assert_done_or_stale(answer);
     }
-    queues.jobs.hide(&new.receipt, LONG).await.unwrap();
+    queues
+        .jobs
+        .change_visibility(&new.receipt, LONG)
+        .await
+        .unwrap();
     assert!(is_empty(&queues.jobs, Duration::ZERO).await);
     assert_eq!(queues.jobs.depth().await.unwrap().in_flight, 1);
 }
@@ -260,7 +271,7 @@ async fn a_receipt_of_a_deleted_message_is_stale(queues: Queues) {
     send(&queues.jobs, "a").await;
     let message = receive_one(&queues.jobs, LONG).await;
     queues.jobs.delete(&message.receipt).await.unwrap();
-    let answer = queues.jobs.hide(&message.receipt, LONG).await;
+    let answer = queues.jobs.change_visibility(&message.receipt, LONG).await;
     assert!(
         matches!(answer, Err(QueueError::StaleReceipt(_))),
         "{answer:?}"
@@ -278,12 +289,12 @@ async fn a_buried_message_moves_to_the_dead_letters_and_back(queues: Queues) {
         .await
         .unwrap();
     let message = receive_one(&queues.jobs, LONG).await;
-    queues.bury(&message).await.unwrap();
+    queues.dead_letter(&message).await.unwrap();
     assert_eq!(queues.jobs.depth().await.unwrap().total(), 0);
 
     let letter = receive_one(&queues.dead_letters, LONG).await;
     assert_eq!((&letter.body, &letter.context), (&message.body, &context));
-    queues.revive(&letter).await.unwrap();
+    queues.redrive(&letter).await.unwrap();
     assert_eq!(queues.dead_letters.depth().await.unwrap().total(), 0);
     let revived = receive_one(&queues.jobs, LONG).await;
     assert_eq!((&revived.body, &revived.context), (&message.body, &context));

@@ -25,7 +25,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    atelier_shared::process::install_tls();
+    atelier_runtime::process::install_tls();
     let flags = Flags::parse();
     let plan = Plan {
         jobs: flags.jobs,

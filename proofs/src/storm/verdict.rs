@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use atelier_shared::assignment::Status;
+use atelier_domain::assignment::Status;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, interval};

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::{CloudConfig, StaticCredentials};
 use atelier_optimize::{Provenance, Settings, optimize};
 use atelier_proofs::bad_bytes::{Target, mutated};
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{CloudConfig, StaticCredentials};
 use atelier_worker::generate::{GenerateError, Models};
 use axum::Router;
 use axum::extract::State;
@@ -140,7 +140,7 @@ struct World {
 
 impl World {
     async fn start() -> anyhow::Result<Self> {
-        atelier_shared::process::install_tls();
+        atelier_runtime::process::install_tls();
         let answers: Answers = (0..BATCH).map(|_| Mutex::new(None)).collect();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, ensure};
+use atelier_domain::assignment::Assignment;
 use atelier_proofs::bad_bytes::{Target, mutated};
-use atelier_shared::assignment::Assignment;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use proptest::prelude::*;

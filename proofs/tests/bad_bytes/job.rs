@@ -1,7 +1,7 @@
 //! A message's body.
 
+use atelier_domain::job::Job;
 use atelier_proofs::bad_bytes::{Target, mutated_text};
-use atelier_shared::job::Job;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

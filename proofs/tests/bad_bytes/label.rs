@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use atelier_proofs::bad_bytes::{Mutations, Target};
-use atelier_shared::assignment::{
+use atelier_cloud::pictures::key;
+use atelier_domain::assignment::{
     Assignment, Claim, ImageMetadata, StageSeconds, Status, Token, prompt_hash,
 };
-use atelier_shared::pictures::{Label, key};
-use atelier_shared::store::{self, Insert, Store};
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{self, Finished};
+use atelier_domain::label::Label;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
+use atelier_domain::transition::Finished;
+use atelier_proofs::bad_bytes::{Mutations, Target};
+use atelier_store::{Insert, Store};
 use futures_util::future::try_join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -215,7 +217,7 @@ fn a_picture_is_adopted_only_by_a_label_that_makes_sense() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("atelier.db").display());
-    let store: Arc<dyn Store> = runtime.block_on(store::open(&url)).unwrap();
+    let store: Arc<dyn Store> = runtime.block_on(atelier_store::open(&url)).unwrap();
     TARGET.hold(&vec(fields(), TARGET.batch as usize), |all| {
         let checks = all.iter().map(async |fields| {
             check(store.as_ref(), fields)

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
+use atelier_domain::assignment::Assignment;
 use atelier_proofs::bad_bytes::{Target, mutated};
-use atelier_shared::assignment::Assignment;
 use axum::body::Body;
 use futures_util::future::try_join_all;
 use http::{Method, Request, StatusCode};

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use atelier_api::{ApiConfig, Services};
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{Environment, StaticCredentials};
-use atelier_shared::store::{self, Store};
+use atelier_api::{ApiConfig, App, Findings, Services};
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::StaticCredentials;
+use atelier_runtime::config::Environment;
+use atelier_store::Store;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -16,12 +17,13 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// Nothing listens at this port (TCPMUX).
 const AWAY: &str = "http://127.0.0.1:1";
 
-pub struct Api {
+pub(crate) struct Api {
     pub runtime: Runtime,
     pub store: Arc<dyn Store>,
     router: Router,
@@ -30,15 +32,15 @@ pub struct Api {
 
 /// An answer, whole.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Value,
 }
 
 impl Api {
-    pub fn start() -> anyhow::Result<Self> {
-        atelier_shared::process::install_tls();
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        atelier_runtime::process::install_tls();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -65,9 +67,11 @@ impl Api {
         });
         let (store, router) = runtime.block_on(async {
             let aws = Aws::connect(&config.cloud).await;
-            let store = store::open(&config.store.url).await?;
+            let store = atelier_store::open(&config.store.url).await?;
             let services = Services::new(&config, &aws, Arc::clone(&store));
-            anyhow::Ok((store, atelier_api::service(config, services)))
+            let findings = Findings::none(&services.queues);
+            let app = App::new(config, services, findings, CancellationToken::new());
+            anyhow::Ok((store, atelier_api::router(app)))
         })?;
         Ok(Self {
             runtime,
@@ -78,7 +82,7 @@ impl Api {
     }
 
     /// Asks; the answer must be JSON.
-    pub async fn ask(&self, mut request: Request<Body>) -> anyhow::Result<Answer> {
+    pub(crate) async fn ask(&self, mut request: Request<Body>) -> anyhow::Result<Answer> {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
         request.extensions_mut().insert(ConnectInfo(peer));
         let (head, body) = self.router.clone().oneshot(request).await?.into_parts();
@@ -95,7 +99,7 @@ impl Api {
 impl Answer {
     /// The fields that a refusal names, sorted. It must be a problem document, and its words must
     /// name each of them.
-    pub fn faults(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn faults(&self) -> anyhow::Result<Vec<String>> {
         let kind = self.headers.get("content-type").context("no media type")?;
         anyhow::ensure!(kind == "application/problem+json", "it is {kind:?}");
         let text = |value: &Value| value.as_str().map(str::to_owned).context("no text");

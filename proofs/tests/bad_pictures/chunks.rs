@@ -5,18 +5,18 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-pub const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+pub(crate) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 /// A part of a PNG file.
 #[derive(Clone, Debug)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     pub name: [u8; 4],
     pub payload: Vec<u8>,
     /// What its length field says, if not the truth.
     pub lie: Option<u32>,
 }
 
-pub fn chunk(name: &[u8; 4], payload: impl Into<Vec<u8>>) -> Chunk {
+pub(crate) fn chunk(name: &[u8; 4], payload: impl Into<Vec<u8>>) -> Chunk {
     Chunk {
         name: *name,
         payload: payload.into(),
@@ -25,20 +25,20 @@ pub fn chunk(name: &[u8; 4], payload: impl Into<Vec<u8>>) -> Chunk {
 }
 
 /// Color types (PNG, 11.2.1).
-pub const GRAY: u8 = 0;
-pub const RGB: u8 = 2;
-pub const INDEXED: u8 = 3;
-pub const GRAY_ALPHA: u8 = 4;
-pub const RGBA: u8 = 6;
+pub(crate) const GRAY: u8 = 0;
+pub(crate) const RGB: u8 = 2;
+pub(crate) const INDEXED: u8 = 3;
+pub(crate) const GRAY_ALPHA: u8 = 4;
+pub(crate) const RGBA: u8 = 6;
 
-pub fn header(width: u32, height: u32, depth: u8, color: u8, interlaced: bool) -> Chunk {
+pub(crate) fn header(width: u32, height: u32, depth: u8, color: u8, interlaced: bool) -> Chunk {
     let mut payload = [width.to_be_bytes(), height.to_be_bytes()].concat();
     payload.extend([depth, color, 0, 0, u8::from(interlaced)]);
     chunk(b"IHDR", payload)
 }
 
 /// The file of these chunks, with right checksums.
-pub fn file(chunks: &[Chunk]) -> Vec<u8> {
+pub(crate) fn file(chunks: &[Chunk]) -> Vec<u8> {
     let mut file = SIGNATURE.to_vec();
     for chunk in chunks {
         let length = chunk.lie.unwrap_or(chunk.payload.len() as u32);
@@ -53,7 +53,7 @@ pub fn file(chunks: &[Chunk]) -> Vec<u8> {
 }
 
 /// The chunks of a file that is whole.
-pub fn chunks(file: &[u8]) -> Vec<Chunk> {
+pub(crate) fn chunks(file: &[u8]) -> Vec<Chunk> {
     let mut rest = &file[SIGNATURE.len()..];
     let mut chunks = Vec::new();
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -65,14 +65,14 @@ pub fn chunks(file: &[u8]) -> Vec<Chunk> {
     chunks
 }
 
-pub fn zlib(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).expect("written to memory");
     encoder.finish().expect("written to memory")
 }
 
 /// So many zeros in a zlib stream, without having them all at once.
-pub fn zeros(count: usize) -> Vec<u8> {
+pub(crate) fn zeros(count: usize) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     let block = [0; 1 << 16];
     for _ in 0..count / block.len() {
@@ -82,21 +82,21 @@ pub fn zeros(count: usize) -> Vec<u8> {
 }
 
 /// A color profile's chunk around a zlib stream.
-pub fn profile(stream: &[u8]) -> Chunk {
+pub(crate) fn profile(stream: &[u8]) -> Chunk {
     chunk(b"iCCP", [b"a profile\0\0", stream].concat())
 }
 
 /// A compressed text's chunk around a zlib stream.
-pub fn compressed_text(stream: &[u8]) -> Chunk {
+pub(crate) fn compressed_text(stream: &[u8]) -> Chunk {
     chunk(b"zTXt", [b"Comment\0\0", stream].concat())
 }
 
-pub fn end() -> Chunk {
+pub(crate) fn end() -> Chunk {
     chunk(b"IEND", [])
 }
 
 /// A picture of some pattern: rows without a filter, in a zlib stream.
-pub fn pixels(width: u32, height: u32, bits_per_pixel: u32) -> Chunk {
+pub(crate) fn pixels(width: u32, height: u32, bits_per_pixel: u32) -> Chunk {
     let row = (width * bits_per_pixel).div_ceil(8);
     let mut rows = Vec::new();
     for y in 0..height {

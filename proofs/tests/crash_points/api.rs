@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::failure::Failure;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition::{Edit, bury};
 use atelier_proofs::case::Case;
 use atelier_proofs::gate::Cut;
 use atelier_proofs::process::{Process, Sweeps};
 use atelier_proofs::world::{Home, PROMPT, World};
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::failure::Failure;
-use atelier_shared::timestamp::Timestamp;
-use atelier_shared::transition::{Edit, bury};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 

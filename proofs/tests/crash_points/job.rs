@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use anyhow::{Context as _, ensure};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::failure::Failure;
 use atelier_proofs::case::Case;
 use atelier_proofs::gate::{Cut, Numbered};
 use atelier_proofs::process::{Process, Sweeps};
 use atelier_proofs::world::{Home, PROMPT, World};
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::failure::Failure;
 
 use super::api::{Others, check_kept, delete, keep};
 use super::{EVERY_WAY, Point, hold_to, let_go, prove, reached};

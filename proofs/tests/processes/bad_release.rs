@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use atelier_domain::assignment::Status;
+use atelier_domain::timestamp::Timestamp;
 use atelier_proofs::fleet::{Fleet, Plan};
 use atelier_proofs::people;
 use atelier_proofs::storm;
 use atelier_proofs::view::View;
-use atelier_shared::assignment::Status;
-use atelier_shared::timestamp::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use atelier_shared::telemetry::metrics::PAUSED;
+use atelier_runtime::telemetry::metrics::PAUSED;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -17,13 +17,13 @@ use tokio::net::TcpListener;
 /// What each worker said, in order, without repetitions.
 type Said = Arc<Mutex<BTreeMap<String, Vec<i64>>>>;
 
-pub struct Collector {
+pub(crate) struct Collector {
     pub address: String,
     said: Said,
 }
 
 impl Collector {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let said = Said::default();
         let router = Router::new()
             .route("/{worker}/v1/metrics", post(take))
@@ -36,7 +36,7 @@ impl Collector {
     }
 
     /// The workers whose last word is that they are paused, or that they are not.
-    pub fn last_said(&self, paused: bool) -> BTreeSet<String> {
+    pub(crate) fn last_said(&self, paused: bool) -> BTreeSet<String> {
         let said = self.said.lock().unwrap();
         let those = said
             .iter()

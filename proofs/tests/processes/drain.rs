@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use atelier_domain::assignment::Status;
 use atelier_proofs::fleet::Plan;
 use atelier_proofs::people;
-use atelier_shared::assignment::Status;
 use tokio::time::Instant;
 
 use crate::{Bench, eventually};

@@ -10,9 +10,9 @@ mod switch;
 
 use std::time::Duration;
 
+use atelier_domain::assignment::{Assignment, Status};
 use atelier_proofs::fleet::{Fleet, Plan};
 use atelier_proofs::view::{View, messages};
-use atelier_shared::assignment::{Assignment, Status};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -31,7 +31,7 @@ struct Bench {
 
 impl Bench {
     async fn start(plan: Plan<'_>) -> Self {
-        atelier_shared::process::install_tls();
+        atelier_runtime::process::install_tls();
         let home = TempDir::new().unwrap();
         let fleet = Fleet::start(home.path(), plan).await.unwrap();
         let view = View::of(&fleet).await.unwrap();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use atelier_cloud::pictures::key;
+use atelier_domain::assignment::{Assignment, Status};
 use atelier_proofs::fleet::{Fleet, Plan};
 use atelier_proofs::people;
-use atelier_shared::assignment::{Assignment, Status};
-use atelier_shared::pictures::key;
 
 use crate::{Bench, eventually};
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_shared::timestamp::Timestamp;
+use atelier_domain::timestamp::Timestamp;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,14 +17,14 @@ use tokio::sync::watch;
 
 /// On or off; clones are the same switch.
 #[derive(Clone)]
-pub struct Switch(Arc<watch::Sender<bool>>);
+pub(crate) struct Switch(Arc<watch::Sender<bool>>);
 
 impl Switch {
     fn on() -> Self {
         Self(Arc::new(watch::Sender::new(true)))
     }
 
-    pub fn set(&self, on: bool) {
+    pub(crate) fn set(&self, on: bool) {
         self.0.send_replace(on);
     }
 
@@ -41,7 +41,7 @@ impl Switch {
 const VALID_FOR: Duration = Duration::from_secs(12);
 
 /// Answers as ECS's credentials endpoint does; what it gives out ends soon. Returns its address.
-pub async fn role() -> (String, Switch) {
+pub(crate) async fn role() -> (String, Switch) {
     let switch = Switch::on();
     let router = axum::Router::new()
         .route("/role", get(credentials))
@@ -68,7 +68,7 @@ async fn credentials(State(switch): State<Switch>) -> Response {
 
 /// A line to the server at `address` (host and port). Where it is off, nobody is there. Returns
 /// the address of its near end.
-pub async fn line_to(address: String) -> (String, Switch) {
+pub(crate) async fn line_to(address: String) -> (String, Switch) {
     let switch = Switch::on();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = listener.local_addr().unwrap().to_string();

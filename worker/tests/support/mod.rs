@@ -1,23 +1,24 @@
 //! A bench for workers: the embedded cloud, a store, and workers that run in this process.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub mod properties;
+pub(crate) mod properties;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_cloud::client::Aws;
+use atelier_cloud::config::StaticCredentials;
+use atelier_cloud::pictures::{Pictures, RetryPolicy};
+use atelier_cloud::queue::{Context, Queues};
+use atelier_domain::assignment::{Assignment, StageSeconds, Status, prompt_hash};
+use atelier_domain::job::Job;
+use atelier_domain::timestamp::Timestamp;
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
 use atelier_embedded::model::{Settings, Temper};
-use atelier_shared::assignment::{Assignment, StageSeconds, Status, prompt_hash};
-use atelier_shared::aws::Aws;
-use atelier_shared::config::{Environment, StaticCredentials};
-use atelier_shared::job::Job;
-use atelier_shared::pictures::{Patience, Pictures};
-use atelier_shared::queue::{Context, Queues};
-use atelier_shared::store::{self, Store};
-use atelier_shared::telemetry::TelemetryConfig;
-use atelier_shared::timestamp::Timestamp;
+use atelier_runtime::config::Environment;
+use atelier_runtime::telemetry::TelemetryConfig;
+use atelier_store::Store;
 use atelier_worker::{Config, Services, Worker};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 /// Nothing in these tests takes so long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Bench {
+pub(crate) struct Bench {
     pub cloud: Cloud,
     pub config: Config,
     pub store: Arc<dyn Store>,
@@ -40,7 +41,7 @@ pub struct Bench {
 }
 
 /// A worker that runs until it is told to stop, on a runtime of its own that can be killed.
-pub struct Running {
+pub(crate) struct Running {
     pub worker: Arc<Worker>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -49,7 +50,7 @@ pub struct Running {
 
 impl Running {
     /// Tells it to stop and waits until it has drained.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.task)
             .await
@@ -59,19 +60,19 @@ impl Running {
     }
 
     /// Ends it in the middle of whatever it does, as a kill does.
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         self.runtime.shutdown_background();
     }
 }
 
 impl Bench {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
 
     /// With these options in place of the defaults.
-    pub async fn with(options: &[(&str, &str)]) -> Self {
-        atelier_shared::process::install_tls();
+    pub(crate) async fn with(options: &[(&str, &str)]) -> Self {
+        atelier_runtime::process::install_tls();
         show_log();
         let data = TempDir::new().unwrap();
         let temper = Temper::new(Settings {
@@ -94,7 +95,7 @@ impl Bench {
             secret_access_key: "test".to_owned(),
         });
         let aws = Aws::connect(&config.cloud).await;
-        let store = store::open(&config.store.url).await.unwrap();
+        let store = atelier_store::open(&config.store.url).await.unwrap();
         Self {
             queues: Queues::new(&aws, &config.queue),
             pictures: quick(Pictures::new(&aws, &config.bucket)),
@@ -108,16 +109,15 @@ impl Bench {
     }
 
     /// The same queues and bucket, but a store that knows nothing of what lies there.
-    pub fn with_another_store(&mut self) {
+    pub(crate) fn with_another_store(&mut self) {
         let data = TempDir::new().unwrap();
-        let store =
-            atelier_shared::store::SqliteStore::open(&data.path().join("other.db")).unwrap();
+        let store = atelier_store::SqliteStore::open(&data.path().join("other.db")).unwrap();
         self.store = Arc::new(store);
         self.data.push(data);
     }
 
     /// Starts a worker.
-    pub fn work(&self) -> Running {
+    pub(crate) fn work(&self) -> Running {
         let mut services = Services::new(&self.config, Arc::clone(&self.store), &self.aws).unwrap();
         services.pictures = self.pictures.clone();
         let worker = Worker::new(self.config.clone(), services);
@@ -136,11 +136,11 @@ impl Bench {
         }
     }
 
-    pub fn s3(&self) -> aws_sdk_s3::Client {
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         self.aws.s3()
     }
 
-    pub fn assignment(&self, id: &str, prompt: &str) -> Assignment {
+    pub(crate) fn assignment(&self, id: &str, prompt: &str) -> Assignment {
         let now = Timestamp::now();
         Assignment {
             assignment_id: id.to_owned(),
@@ -179,16 +179,16 @@ impl Bench {
     }
 
     /// Stores an assignment and sends its job.
-    pub async fn post(&self, id: &str, prompt: &str) {
+    pub(crate) async fn post(&self, id: &str, prompt: &str) {
         self.post_as(&self.assignment(id, prompt)).await;
     }
 
-    pub async fn post_as(&self, assignment: &Assignment) {
+    pub(crate) async fn post_as(&self, assignment: &Assignment) {
         self.store.insert(assignment).await.unwrap();
         self.send(assignment).await;
     }
 
-    pub async fn send(&self, assignment: &Assignment) {
+    pub(crate) async fn send(&self, assignment: &Assignment) {
         let job = Job {
             assignment_id: assignment.assignment_id.clone(),
             round: assignment.round,
@@ -205,12 +205,12 @@ impl Bench {
             .unwrap();
     }
 
-    pub async fn get(&self, id: &str) -> Assignment {
+    pub(crate) async fn get(&self, id: &str) -> Assignment {
         self.store.get(id).await.unwrap().unwrap()
     }
 
     /// The assignment when it is as `wanted`.
-    pub async fn until(&self, id: &str, wanted: impl Fn(&Assignment) -> bool) -> Assignment {
+    pub(crate) async fn until(&self, id: &str, wanted: impl Fn(&Assignment) -> bool) -> Assignment {
         let there = async {
             loop {
                 let now = self.get(id).await;
@@ -227,13 +227,13 @@ impl Bench {
     }
 
     /// The assignment when it is final.
-    pub async fn finished(&self, id: &str) -> Assignment {
+    pub(crate) async fn finished(&self, id: &str) -> Assignment {
         self.until(id, |it| it.s3_upload_status != Status::Pending)
             .await
     }
 
     /// Returns when `holds`.
-    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
+    pub(crate) async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let there = async {
             while !holds().await {
                 sleep(Duration::from_millis(10)).await;
@@ -243,14 +243,14 @@ impl Bench {
     }
 
     /// Returns when no job is left in the queue.
-    pub async fn queue_is_empty(&self) {
+    pub(crate) async fn queue_is_empty(&self) {
         self.eventually("an empty queue", async || {
             self.queues.jobs.depth().await.unwrap().total() == 0
         })
         .await;
     }
 
-    pub fn fault(&self, service: Service, kind: Kind, share: f64) {
+    pub(crate) fn fault(&self, service: Service, kind: Kind, share: f64) {
         self.cloud.faults().add(Order {
             service,
             kind,
@@ -260,11 +260,11 @@ impl Bench {
         });
     }
 
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.cloud.faults().clear();
     }
 
-    pub fn count(&self, service: Service, operation: &'static str) -> u64 {
+    pub(crate) fn count(&self, service: Service, operation: &'static str) -> u64 {
         self.cloud.counters().get(service, operation)
     }
 }
@@ -275,16 +275,16 @@ fn show_log() {
     let config = TelemetryConfig::read(&mut environment);
     if std::env::var_os("LOG").is_some() {
         // Refused where another test of this process was faster.
-        let _ = atelier_shared::telemetry::start(&config, "test");
+        let _ = atelier_runtime::telemetry::start(&config, "test");
     }
 }
 
 /// The portal's waits of one, two and four seconds are too long for a test that is run all the
 /// time.
-pub fn quick(pictures: Pictures) -> Pictures {
-    let patience = Patience {
+pub(crate) fn quick(pictures: Pictures) -> Pictures {
+    let patience = RetryPolicy {
         waits: [5, 10, 20].map(Duration::from_millis).into(),
         timeout: Duration::from_secs(2),
     };
-    pictures.with_patience(patience.clone(), patience)
+    pictures.with_retries(patience.clone(), patience)
 }

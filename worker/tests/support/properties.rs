@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use atelier_shared::assignment::{ImageMetadata, prompt_hash};
-use atelier_shared::pictures::{Condition, Label, Pictures, Put, Whose};
+use atelier_cloud::pictures::{Condition, PictureRef, Pictures, Put};
+use atelier_domain::assignment::{ImageMetadata, prompt_hash};
+use atelier_domain::label::Label;
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -12,20 +13,20 @@ use tokio::runtime::Runtime;
 use super::Bench;
 
 /// A bench on a runtime that synchronous property tests can block on.
-pub struct Site {
+pub(crate) struct Site {
     pub runtime: Runtime,
     pub bench: Bench,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = Runtime::new().unwrap();
         let bench = runtime.block_on(Bench::start());
         Self { runtime, bench }
     }
 
     /// Runs 100 cases of `holds`, each with an id of its own.
-    pub fn check<S: Strategy>(
+    pub(crate) fn check<S: Strategy>(
         &self,
         of: &S,
         holds: impl AsyncFn(&Bench, String, S::Value) -> Result<(), TestCaseError>,
@@ -45,7 +46,7 @@ impl Site {
     }
 }
 
-pub fn label(id: &str, teacher: &str, prompt: &str, size: usize) -> Label {
+pub(crate) fn label(id: &str, teacher: &str, prompt: &str, size: usize) -> Label {
     Label {
         assignment_id: id.to_owned(),
         teacher_id: Some(teacher.to_owned()),
@@ -59,7 +60,11 @@ pub fn label(id: &str, teacher: &str, prompt: &str, size: usize) -> Label {
     }
 }
 
-pub async fn put(pictures: &Pictures, bytes: &[u8], label: &Label) -> (Result<Put, ()>, u32) {
+pub(crate) async fn put(
+    pictures: &Pictures,
+    bytes: &[u8],
+    label: &Label,
+) -> (Result<Put, ()>, u32) {
     let mut tries = 0;
     let put = pictures
         .put(
@@ -74,8 +79,8 @@ pub async fn put(pictures: &Pictures, bytes: &[u8], label: &Label) -> (Result<Pu
     (put.map_err(drop), tries)
 }
 
-pub fn whose(label: &Label) -> Whose<'_> {
-    Whose {
+pub(crate) fn whose(label: &Label) -> PictureRef<'_> {
+    PictureRef {
         assignment_id: &label.assignment_id,
         teacher_id: label.teacher_id.as_deref(),
     }

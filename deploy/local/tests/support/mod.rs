@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// Nothing here takes so long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that is killed when the test ends.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Process {
     /// Starts `program` (a name of ours) and reads its standard output.
-    pub fn start(program: &str, flags: &[&str], environment: &[(String, String)]) -> Self {
+    pub(crate) fn start(program: &str, flags: &[&str], environment: &[(String, String)]) -> Self {
         let mut child = Command::new(binary(program))
             .args(flags)
             .envs(environment.iter().cloned())
@@ -43,7 +43,7 @@ impl Process {
     }
 
     /// Standard output up to the first line that `is_last`, which is in it.
-    pub fn read_until(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(crate) fn read_until(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
         let mut read = Vec::new();
         loop {
             let line = self
@@ -57,11 +57,11 @@ impl Process {
         }
     }
 
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.signal("TERM");
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -77,7 +77,7 @@ impl Process {
         );
     }
 
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -97,7 +97,7 @@ impl Drop for Process {
 }
 
 /// A binary of this workspace: `cargo test --workspace` builds all of them into one folder.
-pub fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_atelier")).with_file_name(name);
     assert!(
         path.exists(),
@@ -108,13 +108,13 @@ pub fn binary(name: &str) -> PathBuf {
 }
 
 /// All of Atelier in one process.
-pub struct Atelier {
+pub(crate) struct Atelier {
     pub process: Process,
     pub url: String,
 }
 
 impl Atelier {
-    pub fn start(data: &Path, flags: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
         let mut all = vec!["--port", "0", "--data", data.to_str().unwrap()];
         all.extend(flags);
         let process = Process::start("atelier", &all, &[]);
@@ -127,12 +127,12 @@ impl Atelier {
     }
 }
 
-pub fn client() -> reqwest::Client {
-    atelier_shared::process::install_tls();
+pub(crate) fn client() -> reqwest::Client {
+    atelier_runtime::process::install_tls();
     reqwest::Client::new()
 }
 
-pub async fn post(client: &reqwest::Client, url: &str, id: &str, prompt: &str) -> Value {
+pub(crate) async fn post(client: &reqwest::Client, url: &str, id: &str, prompt: &str) -> Value {
     let body = json!({"assignment_id": id, "prompt": prompt, "teacher_id": "t", "fresh": true});
     let answer = client
         .post(format!("{url}/assignments"))
@@ -145,7 +145,7 @@ pub async fn post(client: &reqwest::Client, url: &str, id: &str, prompt: &str) -
 }
 
 /// The assignment when it is final.
-pub async fn finished(client: &reqwest::Client, url: &str, id: &str) -> Value {
+pub(crate) async fn finished(client: &reqwest::Client, url: &str, id: &str) -> Value {
     let end = Instant::now() + PATIENCE * 3;
     loop {
         let answer = client

@@ -1,0 +1,39 @@
+//! `atelier-api`: configuration, telemetry, run, drain.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use atelier_api::{ApiConfig, Services};
+use atelier_runtime::config::{Environment, describe};
+use atelier_runtime::{process, telemetry};
+use tokio::net::TcpListener;
+
+fn main() -> ExitCode {
+    process::install_tls();
+    let about = "Stores assignments, queues their jobs, serves the page.";
+    let command = clap::Command::new("atelier-api").version(env!("CARGO_PKG_VERSION"));
+    process::parse_flags(
+        command
+            .about(about)
+            .after_help(describe(ApiConfig::SETTINGS, &[])),
+    );
+    process::block_on(serve())
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let config = ApiConfig::read(Environment::of_process())?;
+    let telemetry = telemetry::start(&config.telemetry, "atelier-api")?;
+    let outcome = listen(config).await;
+    telemetry.stop().await;
+    outcome
+}
+
+async fn listen(config: ApiConfig) -> anyhow::Result<()> {
+    let stop = process::stop_on_signal();
+    let services = Services::connect(&config).await?;
+    let address = config.http.listen.context("LISTEN_ADDR is not set")?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    atelier_server::run(config, services, listener, stop.cancelled_owned()).await
+}

@@ -1,0 +1,306 @@
+//! Where the services are: region, endpoints, bucket, CDN, queue.
+
+use atelier_runtime::config::{Environment, Setting, http_url, is_http_url};
+
+/// Region, credentials and endpoints of the AWS services.
+#[derive(Clone, Debug)]
+pub struct CloudConfig {
+    /// Region of bucket and queue.
+    pub region: String,
+    /// Region of the models.
+    pub model_region: String,
+    /// Another address for SQS.
+    pub sqs_endpoint: Option<String>,
+    /// Another address for S3; its keys then go into the path, not into the host name.
+    pub s3_endpoint: Option<String>,
+    /// Another address for Bedrock's runtime.
+    pub model_endpoint: Option<String>,
+    /// Another address for CloudFront.
+    pub cdn_endpoint: Option<String>,
+    /// Credentials handed over in the process; `None` leaves it to the SDK's chain (environment,
+    /// profile, web identity, ECS, EC2).
+    pub credentials: Option<StaticCredentials>,
+}
+
+/// An access key and its secret.
+#[derive(Clone)]
+pub struct StaticCredentials {
+    /// The key's id.
+    pub access_key_id: String,
+    /// The secret.
+    pub secret_access_key: String,
+}
+
+impl std::fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticCredentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+const AWS_REGION: Setting = Setting {
+    name: "AWS_REGION",
+    default: None,
+    help: "Region of the bucket and the queue.",
+};
+const BEDROCK_REGION: Setting = Setting {
+    name: "BEDROCK_REGION",
+    default: None,
+    help: "Region of the models. [default: AWS_REGION]",
+};
+const AWS_ENDPOINT_URL_SQS: Setting = Setting {
+    name: "AWS_ENDPOINT_URL_SQS",
+    default: None,
+    help: "Another address for SQS.",
+};
+const AWS_ENDPOINT_URL_S3: Setting = Setting {
+    name: "AWS_ENDPOINT_URL_S3",
+    default: None,
+    help: "Another address for S3.",
+};
+const AWS_ENDPOINT_URL_BEDROCK_RUNTIME: Setting = Setting {
+    name: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+    default: None,
+    help: "Another address for Bedrock's runtime.",
+};
+const AWS_ENDPOINT_URL_CLOUDFRONT: Setting = Setting {
+    name: "AWS_ENDPOINT_URL_CLOUDFRONT",
+    default: None,
+    help: "Another address for CloudFront's API, which forgets deleted pictures.",
+};
+
+impl CloudConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[
+        AWS_REGION,
+        BEDROCK_REGION,
+        AWS_ENDPOINT_URL_SQS,
+        AWS_ENDPOINT_URL_S3,
+        AWS_ENDPOINT_URL_BEDROCK_RUNTIME,
+        AWS_ENDPOINT_URL_CLOUDFRONT,
+    ];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        let region = environment.required(&AWS_REGION);
+        check_region(environment, &AWS_REGION, &region);
+        let model_region = match environment.text(&BEDROCK_REGION) {
+            Some(region) => {
+                check_region(environment, &BEDROCK_REGION, &region);
+                region
+            }
+            None => region.clone(),
+        };
+        Self {
+            region,
+            model_region,
+            sqs_endpoint: http_url(environment, &AWS_ENDPOINT_URL_SQS),
+            s3_endpoint: http_url(environment, &AWS_ENDPOINT_URL_S3),
+            model_endpoint: http_url(environment, &AWS_ENDPOINT_URL_BEDROCK_RUNTIME),
+            cdn_endpoint: http_url(environment, &AWS_ENDPOINT_URL_CLOUDFRONT),
+            credentials: None,
+        }
+    }
+}
+
+fn check_region(environment: &mut Environment, setting: &Setting, region: &str) {
+    let allowed = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+    if !region.chars().all(allowed) {
+        let what = format!("must be a region such as eu-central-1, not `{region}`");
+        environment.fault(setting, &what);
+    }
+}
+
+/// The bucket of the pictures.
+#[derive(Clone, Debug)]
+pub struct BucketConfig {
+    /// Its name.
+    pub name: String,
+}
+
+const S3_BUCKET_NAME: Setting = Setting {
+    name: "S3_BUCKET_NAME",
+    default: None,
+    help: "Bucket of the pictures.",
+};
+
+impl BucketConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[S3_BUCKET_NAME];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        let name = environment.required(&S3_BUCKET_NAME);
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+        let ends = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit();
+        let possible = (3..=63).contains(&name.len())
+            && name.chars().all(|it| ends(it) || it == '-' || it == '.')
+            && name.starts_with(ends)
+            && name.ends_with(ends);
+        if !name.is_empty() && !possible {
+            environment.fault(
+                &S3_BUCKET_NAME,
+                &format!(
+                    "must be 3 to 63 of a-z, 0-9, `-` and `.`, with a letter or a digit at both ends, not `{name}`"
+                ),
+            );
+        }
+        Self { name }
+    }
+}
+
+/// The CDN before the bucket.
+#[derive(Clone, Debug)]
+pub struct CdnConfig {
+    /// Scheme and host that readers use, without a slash at the end; `None` where there is no CDN.
+    pub base_url: Option<String>,
+    /// What CloudFront calls it; without it a deleted picture stays until its time in the CDN is
+    /// over.
+    pub distribution_id: Option<String>,
+}
+
+const CLOUDFRONT_DOMAIN: Setting = Setting {
+    name: "CLOUDFRONT_DOMAIN",
+    default: None,
+    help: "Domain of the CDN; a bare domain means https, a scheme may be given. Without it the API hands out pictures itself.",
+};
+const CLOUDFRONT_DISTRIBUTION_ID: Setting = Setting {
+    name: "CLOUDFRONT_DISTRIBUTION_ID",
+    default: None,
+    help: "Id of the CDN's distribution, to make it forget deleted pictures.",
+};
+
+impl CdnConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[CLOUDFRONT_DOMAIN, CLOUDFRONT_DISTRIBUTION_ID];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        let base_url = environment.text(&CLOUDFRONT_DOMAIN).map(|domain| {
+            let is_bare = !domain.contains("://");
+            let url = if is_bare {
+                format!("https://{domain}")
+            } else {
+                domain.clone()
+            };
+            if !is_http_url(&url) || (is_bare && domain.trim_end_matches('/').contains('/')) {
+                environment.fault(
+                    &CLOUDFRONT_DOMAIN,
+                    &format!("must be a domain or an http(s) address, not `{domain}`"),
+                );
+            }
+            url.trim_end_matches('/').to_owned()
+        });
+        Self {
+            base_url,
+            distribution_id: environment.text(&CLOUDFRONT_DISTRIBUTION_ID),
+        }
+    }
+
+    /// Where readers get the picture under `key`, if there is a CDN.
+    pub fn url(&self, key: &str) -> Option<String> {
+        self.base_url.as_ref().map(|base| format!("{base}/{key}"))
+    }
+}
+
+/// The queue of the jobs and the one of the dead letters.
+#[derive(Clone, Debug)]
+pub struct QueueConfig {
+    /// Address of the queue.
+    pub url: String,
+    /// Address of the dead letters' queue.
+    pub dead_letter_url: String,
+}
+
+const SQS_QUEUE_URL: Setting = Setting {
+    name: "SQS_QUEUE_URL",
+    default: None,
+    help: "Address of the queue of the jobs.",
+};
+const SQS_DEAD_LETTER_QUEUE_URL: Setting = Setting {
+    name: "SQS_DEAD_LETTER_QUEUE_URL",
+    default: None,
+    help: "Address of the queue of the dead letters.",
+};
+
+impl QueueConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[SQS_QUEUE_URL, SQS_DEAD_LETTER_QUEUE_URL];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        let mut url = |setting| {
+            environment.required(setting);
+            http_url(environment, setting).unwrap_or_default()
+        };
+        Self {
+            url: url(&SQS_QUEUE_URL),
+            dead_letter_url: url(&SQS_DEAD_LETTER_QUEUE_URL),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cdn(domain: &str) -> CdnConfig {
+        CdnConfig::read(&mut Environment::of([("CLOUDFRONT_DOMAIN", domain)]))
+    }
+
+    #[test]
+    fn a_bare_domain_means_https() {
+        let url = |domain| cdn(domain).url("generated_images/a.webp").unwrap();
+        assert_eq!(
+            url("d1.cloudfront.net"),
+            "https://d1.cloudfront.net/generated_images/a.webp"
+        );
+        assert_eq!(
+            url("http://127.0.0.1:9000/"),
+            "http://127.0.0.1:9000/generated_images/a.webp"
+        );
+    }
+
+    #[test]
+    fn without_a_cdn_there_is_no_address() {
+        assert_eq!(cdn("").url("k"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        for (name, values) in [
+            (
+                "CLOUDFRONT_DOMAIN",
+                &["http://", "not a domain", "a/b", "ftp://a"][..],
+            ),
+            ("S3_BUCKET_NAME", &["Bad Bucket", "ab", "-abc", "a_b_c"]),
+            ("AWS_REGION", &["us_east", "US-EAST-1"]),
+            ("BEDROCK_REGION", &["us west 2"]),
+            ("SQS_QUEUE_URL", &["http://", "jobs"]),
+            ("AWS_ENDPOINT_URL_S3", &["localhost:9000"]),
+        ] {
+            for value in values {
+                let good = [
+                    ("AWS_REGION", "eu-central-1"),
+                    ("S3_BUCKET_NAME", "pictures-1.eu"),
+                    (
+                        "SQS_QUEUE_URL",
+                        "https://sqs.eu-central-1.amazonaws.com/1/jobs",
+                    ),
+                    (
+                        "SQS_DEAD_LETTER_QUEUE_URL",
+                        "http://127.0.0.1:9324/1/letters",
+                    ),
+                ];
+                let mut environment = Environment::of(good).with([(name, *value)]);
+                CloudConfig::read(&mut environment);
+                BucketConfig::read(&mut environment);
+                CdnConfig::read(&mut environment);
+                QueueConfig::read(&mut environment);
+                let faults = environment.finish(()).expect_err(value).0;
+                assert!(faults.iter().all(|it| it.starts_with(name)), "{faults:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! The pictures in the bucket (S3): key, metadata, put-if-absent, read, tag, erase.
+
+mod operation;
+
+use std::time::Duration;
+
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ServerSideEncryption, Tag, Tagging};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use atelier_domain::label::Label;
+
+use crate::client::Aws;
+use crate::config::BucketConfig;
+use crate::error::CloudError;
+
+use operation::{S3Operation, permissions};
+
+pub use operation::PictureRef;
+
+/// Everything we store is below this.
+pub const PREFIX: &str = "generated_images/";
+
+/// The longest that one operation may take, all its tries included (the portal's property 26).
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long readers and the CDN keep a picture: a year.
+pub const CACHE_CONTROL: &str = "max-age=31536000";
+
+/// Where the picture of an assignment lies. The ending never changes; the Content-Type says what
+/// the bytes are.
+pub fn key(assignment_id: &str) -> String {
+    format!("{PREFIX}{assignment_id}.webp")
+}
+
+/// Where the AVIF beside it lies.
+pub fn avif_key(assignment_id: &str) -> String {
+    format!("{PREFIX}{assignment_id}.avif")
+}
+
+/// What lies under a key.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Names these bytes; what `If-Match` wants.
+    pub etag: String,
+    /// What the bytes are.
+    pub content_type: String,
+    /// What is written on it, if a worker of ours wrote it.
+    pub label: Option<Label>,
+}
+
+/// When a put may happen.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// Only if nothing is there.
+    IfAbsent,
+    /// Only if these bytes are there.
+    IfMatch(String),
+}
+
+/// What became of a put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The picture is stored, as this version (none in a bucket that keeps no versions).
+    Stored(Option<String>),
+    /// The condition did not hold (412).
+    Refused,
+    /// Something else happened to the key at that moment (409); worth another try at once.
+    Conflict,
+}
+
+/// A version of an object, or a delete marker in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its key.
+    pub key: String,
+    /// Whether it is what readers get.
+    pub is_latest: bool,
+    /// Whether it is a delete marker.
+    pub is_marker: bool,
+}
+
+/// A page of what the bucket holds.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What is on it.
+    pub versions: Vec<Version>,
+    next: Option<(String, Option<String>)>,
+}
+
+impl Page {
+    /// Whether no page follows.
+    pub const fn is_last(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+/// The assignment that a key below [`PREFIX`] belongs to, if it is one of ours.
+pub fn assignment_of(key: &str) -> Option<&str> {
+    let name = key.strip_prefix(PREFIX)?;
+    name.strip_suffix(".webp")
+        .or_else(|| name.strip_suffix(".avif"))
+}
+
+/// How long an operation is tried.
+#[derive(Clone, Debug)]
+pub struct RetryPolicy {
+    /// The waits between tries, in order; one try more than waits.
+    pub waits: Vec<Duration>,
+    /// The longest that all tries may take together.
+    pub timeout: Duration,
+}
+
+impl RetryPolicy {
+    /// An upload's: once and three retries (the portal's table of errors).
+    pub fn of_upload() -> Self {
+        Self {
+            waits: [1, 2, 4].map(Duration::from_secs).into(),
+            timeout: OPERATION_TIMEOUT,
+        }
+    }
+
+    /// A download's: once more.
+    pub fn of_download() -> Self {
+        Self {
+            waits: vec![Duration::from_millis(250)],
+            timeout: OPERATION_TIMEOUT,
+        }
+    }
+
+    /// Of what is tried again by who asked for it.
+    const ONCE: Self = Self {
+        waits: Vec::new(),
+        timeout: OPERATION_TIMEOUT,
+    };
+}
+
+/// The bucket of the pictures.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    client: aws_sdk_s3::Client,
+    bucket: String,
+    upload: RetryPolicy,
+    download: RetryPolicy,
+}
+
+impl Pictures {
+    /// The bucket as configured; asks nobody yet.
+    pub fn new(aws: &Aws, config: &BucketConfig) -> Self {
+        Self {
+            client: aws.s3(),
+            bucket: config.name.clone(),
+            upload: RetryPolicy::of_upload(),
+            download: RetryPolicy::of_download(),
+        }
+    }
+
+    /// With another policy for uploads and downloads.
+    #[must_use]
+    pub fn with_retries(mut self, upload: RetryPolicy, download: RetryPolicy) -> Self {
+        (self.upload, self.download) = (upload, download);
+        self
+    }
+
+    /// What lies under `key`, if anything. A bucket that does not exist looks the same as one
+    /// that is empty: HEAD answers both without a body.
+    pub async fn find(
+        &self,
+        key: &str,
+        picture: PictureRef<'_>,
+    ) -> Result<Option<Found>, CloudError> {
+        self.tried("head", picture, &self.upload, &mut 0, || async {
+            let answer = self
+                .client
+                .head_object()
+                .bucket(&self.bucket)
+                .key(key)
+                .send()
+                .await;
+            match answer {
+                Ok(head) => Ok(Some(Found {
+                    etag: head.e_tag.unwrap_or_default(),
+                    content_type: head.content_type.unwrap_or_default(),
+                    label: head.metadata.as_ref().and_then(Label::from_metadata),
+                })),
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Stores `bytes` under the key of the label's assignment if `condition` holds. `tries` counts
+    /// the puts, also those of a call that fails in the end.
+    pub async fn put(
+        &self,
+        bytes: Bytes,
+        content_type: &str,
+        label: &Label,
+        permanent: bool,
+        condition: &Condition,
+        tries: &mut u32,
+    ) -> Result<Put, CloudError> {
+        let picture = PictureRef {
+            assignment_id: &label.assignment_id,
+            teacher_id: label.teacher_id.as_deref(),
+        };
+        self.tried("upload", picture, &self.upload, tries, || async {
+            let put = self
+                .object(&key(&label.assignment_id), &bytes, content_type, permanent)
+                .set_metadata(Some(label.to_metadata()));
+            let answer = match condition {
+                Condition::IfAbsent => put.if_none_match("*"),
+                Condition::IfMatch(etag) => put.if_match(etag),
+            }
+            .send()
+            .await;
+            match answer {
+                Ok(stored) => Ok(Put::Stored(stored.version_id)),
+                Err(error) => match (status(&error), &condition) {
+                    (Some(412), _) => Ok(Put::Refused),
+                    (Some(409), _) => Ok(Put::Conflict),
+                    // What should be replaced is gone.
+                    (Some(404), Condition::IfMatch(_)) if is_no_such_key(&error) => {
+                        Ok(Put::Refused)
+                    }
+                    _ => Err(error.into()),
+                },
+            }
+        })
+        .await
+    }
+
+    /// Stores the AVIF beside a picture, whatever is there.
+    pub async fn put_avif(
+        &self,
+        bytes: Bytes,
+        picture: PictureRef<'_>,
+        permanent: bool,
+    ) -> Result<(), CloudError> {
+        self.tried("upload", picture, &RetryPolicy::ONCE, &mut 0, || async {
+            self.object(
+                &avif_key(picture.assignment_id),
+                &bytes,
+                "image/avif",
+                permanent,
+            )
+            .send()
+            .await
+            .map_err(CloudError::from)
+            .map(drop)
+        })
+        .await
+    }
+
+    fn object(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        content_type: &str,
+        permanent: bool,
+    ) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .body(ByteStream::from(bytes.clone()))
+            .content_type(content_type)
+            .cache_control(CACHE_CONTROL)
+            .server_side_encryption(ServerSideEncryption::Aes256)
+            .tagging(format!("{RETENTION}={}", retention(permanent)))
+    }
+
+    /// The bytes under `key`, if anything lies there.
+    pub async fn read(
+        &self,
+        key: &str,
+        picture: PictureRef<'_>,
+    ) -> Result<Option<(Bytes, Found)>, CloudError> {
+        self.tried("download", picture, &self.download, &mut 0, || async {
+            let answer = self
+                .client
+                .get_object()
+                .bucket(&self.bucket)
+                .key(key)
+                .send()
+                .await;
+            match answer {
+                Ok(object) => {
+                    let found = Found {
+                        etag: object.e_tag.unwrap_or_default(),
+                        content_type: object.content_type.unwrap_or_default(),
+                        label: object.metadata.as_ref().and_then(Label::from_metadata),
+                    };
+                    let body = object.body.collect().await;
+                    let body = body.map_err(|error| CloudError::Away(format!("{error:?}")))?;
+                    Ok(Some((body.into_bytes(), found)))
+                }
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Tags the picture of an assignment and the AVIF beside it, so that the lifecycle takes them
+    /// or not. `false` if there is no picture.
+    pub async fn tag(&self, picture: PictureRef<'_>, permanent: bool) -> Result<bool, CloudError> {
+        let tag = Tag::builder()
+            .key(RETENTION)
+            .value(retention(permanent))
+            .build();
+        let tags = tag.and_then(|tag| Tagging::builder().tag_set(tag).build());
+        let tags = tags.expect("key, value and set are given");
+        let set = async |key: String| {
+            let tagging = self.client.put_object_tagging().bucket(&self.bucket);
+            match tagging.key(key).tagging(tags.clone()).send().await {
+                Ok(_) => Ok(true),
+                Err(error) if is_no_such_key(&error) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        };
+        self.tried("tag", picture, &RetryPolicy::ONCE, &mut 0, || async {
+            set(avif_key(picture.assignment_id)).await?;
+            set(key(picture.assignment_id)).await
+        })
+        .await
+    }
+
+    /// Erases one version of an assignment's picture.
+    pub async fn erase_version(
+        &self,
+        picture: PictureRef<'_>,
+        version: &str,
+    ) -> Result<(), CloudError> {
+        self.tried("delete", picture, &RetryPolicy::ONCE, &mut 0, || async {
+            self.delete(&key(picture.assignment_id), Some(version))
+                .await
+        })
+        .await
+    }
+
+    /// Erases every version of an assignment's picture and of the AVIF beside it.
+    pub async fn erase(&self, picture: PictureRef<'_>) -> Result<(), CloudError> {
+        self.tried("delete", picture, &RetryPolicy::ONCE, &mut 0, || async {
+            for key in [key(picture.assignment_id), avif_key(picture.assignment_id)] {
+                for version in self.versions(&key).await? {
+                    self.delete(&key, Some(&version)).await?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), CloudError> {
+        self.client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_version_id(version.map(str::to_owned))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The ids of all versions and delete markers under `key`. They are few: an assignment's
+    /// picture is written once a round.
+    pub async fn versions(&self, key: &str) -> Result<Vec<String>, CloudError> {
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .prefix(key)
+            .send()
+            .await?;
+        let objects = answer.versions.unwrap_or_default().into_iter();
+        let markers = answer.delete_markers.unwrap_or_default().into_iter();
+        let ids = objects
+            .map(|it| (it.key, it.version_id))
+            .chain(markers.map(|it| (it.key, it.version_id)));
+        Ok(ids
+            .filter(|(of, _)| of.as_deref() == Some(key))
+            .filter_map(|(_, version)| version)
+            .collect())
+    }
+
+    /// A page of all versions and delete markers below [`PREFIX`], in the order of their keys, at
+    /// most 1,000 (S3's limit); `after` is the page before.
+    pub async fn page(&self, after: Option<&Page>) -> Result<Page, CloudError> {
+        let next = after.and_then(|page| page.next.clone());
+        let (key, version) = next.unzip();
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .prefix(PREFIX)
+            .set_key_marker(key)
+            .set_version_id_marker(version.flatten())
+            .send()
+            .await?;
+        let objects = answer.versions.unwrap_or_default().into_iter();
+        let markers = answer.delete_markers.unwrap_or_default().into_iter();
+        let mut versions: Vec<_> = objects
+            .map(|it| (it.key, it.is_latest, false))
+            .chain(markers.map(|it| (it.key, it.is_latest, true)))
+            .filter_map(|(key, latest, marker)| {
+                Some(Version {
+                    key: key?,
+                    is_latest: latest.unwrap_or_default(),
+                    is_marker: marker,
+                })
+            })
+            .collect();
+        versions.sort_by(|a, b| a.key.cmp(&b.key));
+        let more = answer.is_truncated.unwrap_or_default();
+        let next = answer.next_key_marker.filter(|_| more);
+        Ok(Page {
+            versions,
+            next: next.map(|key| (key, answer.next_version_id_marker)),
+        })
+    }
+
+    /// Makes tries of `operation` until one succeeds, fails for good, or `policy` is over. Logs once, at the end.
+    async fn tried<T, F>(
+        &self,
+        operation: &'static str,
+        picture: PictureRef<'_>,
+        policy: &RetryPolicy,
+        tries: &mut u32,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, CloudError>
+    where
+        F: Future<Output = Result<T, CloudError>>,
+    {
+        let start = Instant::now();
+        let end = start + policy.timeout;
+        let before = *tries;
+        let mut waits = policy.waits.iter();
+        let outcome = loop {
+            *tries += 1;
+            let outcome = match timeout_at(end, attempt()).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    break Err(CloudError::Away(format!(
+                        "no answer in {OPERATION_TIMEOUT:?}"
+                    )));
+                }
+            };
+            match (outcome, waits.next()) {
+                (Err(error), Some(wait)) if error.is_passing() && Instant::now() + *wait < end => {
+                    sleep(*wait).await;
+                }
+                (outcome, _) => break outcome,
+            }
+        };
+        let outcome = outcome.map_err(|error| match error {
+            CloudError::Denied(cause) => CloudError::Denied(format!(
+                "{} on bucket `{}` is lacking: {cause}",
+                permissions(operation),
+                self.bucket
+            )),
+            error => error,
+        });
+        S3Operation {
+            operation,
+            picture,
+            error: outcome.as_ref().err(),
+            duration: start.elapsed(),
+            attempts: *tries - before,
+        }
+        .emit();
+        outcome
+    }
+}
+
+/// The tag that the lifecycle's filter looks for; a filter cannot say "not tagged".
+const RETENTION: &str = "retention";
+
+const fn retention(permanent: bool) -> &'static str {
+    if permanent { "permanent" } else { "standard" }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
+}
+
+fn is_no_such_key<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.as_service_error().and_then(|error| error.code()) == Some("NoSuchKey")
+}

@@ -1,0 +1,400 @@
+//! The document: an assignment and what is known of its picture.
+//!
+//! Field names are the portal's, since other programs read them. How a document moves from one
+//! status to the next is drawn in [`crate::transition`].
+
+use std::fmt;
+
+use hex_simd::AsciiCase;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::timestamp::Timestamp;
+
+/// The longest prompt that every model takes, in characters after trimming (Amazon's request
+/// family: `textToImageParams.text`, 1 to 1024).
+pub const MAX_PROMPT_CHARACTERS: usize = 1024;
+
+/// The longest assignment id, in characters.
+pub const MAX_ID_CHARACTERS: usize = 64;
+
+/// Where an assignment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A picture is to be made.
+    Pending,
+    /// The picture is stored and visible.
+    Success,
+    /// No picture will be made in this round.
+    Failed,
+    /// There was no prompt.
+    NoImage,
+    /// A tombstone: the assignment is gone, and its place tells late workers so.
+    Deleted,
+}
+
+impl Status {
+    /// The word in the document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::NoImage => "no_image",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A random number that only the holder of a claim knows: the fence in the filter of its writes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// A token that nobody else has.
+    pub fn random() -> Self {
+        Self(format!("{:032x}", fastrand::u128(..)))
+    }
+
+    /// As the document holds it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A worker's lease on an assignment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The fence.
+    pub token: Token,
+    /// Which worker holds it, for the log.
+    pub worker: String,
+    /// When it runs out.
+    pub until: Timestamp,
+}
+
+impl Claim {
+    /// Whether it still holds at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.until > now
+    }
+}
+
+/// What optimizing did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ImageMetadata {
+    /// Bytes that the model returned.
+    pub original_size_bytes: u64,
+    /// Bytes that are stored.
+    pub optimized_size_bytes: u64,
+    /// Share of the bytes saved: 0.50 = half of them.
+    pub compression_ratio: f64,
+    /// `webp`, or the original's format where optimizing failed.
+    pub format: String,
+    /// Width and height in pixels, as in `1024x1024`; empty where an unreadable original is stored.
+    pub dimensions: String,
+}
+
+impl ImageMetadata {
+    /// With the ratio worked out from the two sizes.
+    pub fn new(original: u64, optimized: u64, format: &str, dimensions: String) -> Self {
+        let saved = 1.0 - optimized as f64 / (original.max(1)) as f64;
+        Self {
+            original_size_bytes: original,
+            optimized_size_bytes: optimized,
+            compression_ratio: (saved * 10_000.0).round() / 10_000.0,
+            format: format.to_owned(),
+            dimensions,
+        }
+    }
+}
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Failure)]
+pub struct FailureNote {
+    /// One of [`crate::failure::Failure`]'s codes.
+    pub code: String,
+    /// Words for people; ends with the correlation id.
+    pub message: String,
+    /// The log lines of the cause bear it.
+    pub correlation_id: String,
+}
+
+/// Where the time went, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StageSeconds {
+    /// From the last send of the job to its claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_wait: Option<f64>,
+    /// The model's answer; absent where no model was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generate: Option<f64>,
+    /// Decoding, fitting and encoding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimize: Option<f64>,
+    /// The put of the picture, retries included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload: Option<f64>,
+}
+
+/// The document. Its id is the idempotency key of everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// 1 to 64 of `[A-Za-z0-9_-]`.
+    pub assignment_id: String,
+    /// Who asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_id: Option<String>,
+    /// What the picture shows, trimmed; empty where there is no image.
+    #[serde(default)]
+    pub prompt: String,
+    /// A JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question_answers: Option<String>,
+    /// When it was posted.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub s3_upload_status: Status,
+    /// Puts tried.
+    #[serde(default)]
+    pub s3_upload_attempts: u32,
+    /// Where the picture lies in the bucket; set with `success`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_image_key: Option<String>,
+    /// Where readers get the picture; set with `success` where a CDN is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloudfront_url: Option<String>,
+    /// Set with `success`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_metadata: Option<ImageMetadata>,
+
+    /// A worker's lease; never leaves through the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Tries that count against the budget.
+    #[serde(default)]
+    pub attempts: u32,
+    /// How often a claim was taken over from one that ran out.
+    #[serde(default)]
+    pub takeovers: u32,
+    /// Calls to a model, each counted before it is made.
+    #[serde(default)]
+    pub model_calls: u32,
+    /// 1, and one more at each retry by a person.
+    #[serde(default = "first_round")]
+    pub round: u32,
+    /// When the sweep looks at it next; absent when there is nothing left to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
+    /// When it fails if it is still pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub give_up_at: Option<Timestamp>,
+    /// When its job was last sent; absent where the queue forgot that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// Set with `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureNote>,
+    /// When the document last changed.
+    pub updated_at: Timestamp,
+    /// When it became `success` or `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Where the time went.
+    #[serde(default)]
+    pub stage_seconds: StageSeconds,
+    /// The model that made the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What the picture cost by the model's list price; answers that did not become the picture are
+    /// in the metrics alone.
+    #[serde(default)]
+    pub cost_usd: f64,
+    /// [`prompt_hash`] of the prompt.
+    #[serde(default)]
+    pub prompt_hash: String,
+    /// [`post_hash`] of what was posted.
+    #[serde(default)]
+    pub post_hash: String,
+    /// Prompt, model and parameters of the stored picture in one hash: what reuse looks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reuse_key: Option<String>,
+    /// Skip reuse.
+    #[serde(default)]
+    pub fresh: bool,
+    /// Keep the picture from the lifecycle.
+    #[serde(default)]
+    pub permanent: bool,
+    /// The object's tag may not say what `permanent` says; the sweep mends it.
+    #[serde(default)]
+    pub tag_due: bool,
+    /// The id that the logs of all processes bear for this round.
+    #[serde(default)]
+    pub correlation_id: String,
+    /// On a tombstone: how often the object was erased and the CDN told.
+    #[serde(default)]
+    pub erasures: u32,
+}
+
+fn first_round() -> u32 {
+    1
+}
+
+/// What a person posts. Everything else in a new document follows from it.
+#[derive(Clone, Debug, Default)]
+pub struct Post {
+    /// The caller's id, or a new one.
+    pub assignment_id: String,
+    /// The teacher that the assignment belongs to.
+    pub teacher_id: Option<String>,
+    /// What the picture shows, trimmed; empty for an assignment without a picture.
+    pub prompt: String,
+    /// A JSON text.
+    pub question_answers: Option<String>,
+    /// Keep the picture from the lifecycle.
+    pub permanent: bool,
+    /// Skip reuse.
+    pub fresh: bool,
+    /// The id that the logs of all processes bear for the first round.
+    pub correlation_id: String,
+}
+
+impl Assignment {
+    /// The document of a post that arrived at `now`: `pending` in its first round, or `no_image`
+    /// without a prompt. A pending one is swept at `wake_at` and fails at `give_up_at`.
+    pub fn new(post: Post, now: Timestamp, wake_at: Timestamp, give_up_at: Timestamp) -> Self {
+        let pending = !post.prompt.is_empty();
+        let mut document = Self {
+            assignment_id: post.assignment_id,
+            teacher_id: post.teacher_id,
+            prompt_hash: prompt_hash(&post.prompt),
+            prompt: post.prompt,
+            question_answers: post.question_answers,
+            created_at: now,
+            s3_upload_status: if pending {
+                Status::Pending
+            } else {
+                Status::NoImage
+            },
+            s3_upload_attempts: 0,
+            s3_image_key: None,
+            cloudfront_url: None,
+            image_metadata: None,
+            claim: None,
+            attempts: 0,
+            takeovers: 0,
+            model_calls: 0,
+            round: 1,
+            wake_at: pending.then_some(wake_at),
+            give_up_at: pending.then_some(give_up_at),
+            sent_at: None,
+            failure: None,
+            updated_at: now,
+            finished_at: None,
+            stage_seconds: StageSeconds::default(),
+            model: None,
+            cost_usd: 0.0,
+            post_hash: String::new(),
+            reuse_key: None,
+            fresh: post.fresh,
+            permanent: post.permanent,
+            tag_due: false,
+            correlation_id: post.correlation_id,
+            erasures: 0,
+        };
+        document.post_hash = post_hash(&document);
+        document
+    }
+
+    /// Whether a worker holds it at `now`.
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.is_live(now))
+    }
+
+    /// Whether `token` is the fence of its claim.
+    pub fn is_held_by(&self, token: &Token) -> bool {
+        self.claim
+            .as_ref()
+            .is_some_and(|claim| claim.token == *token)
+    }
+}
+
+/// What a person chose when an assignment was posted, in 64 hexadecimal digits (SHA-256): the same
+/// post is known by it again, whatever was changed since. `question_answers` counts as parsed, or as
+/// it stands where it is too deep, or a number in it too large, to be taken apart.
+pub fn post_hash(posted: &Assignment) -> String {
+    let text = posted.question_answers.as_deref();
+    let mut question_answers: Option<serde_json::Value> =
+        text.and_then(|text| serde_json::from_str(text).ok());
+    if let Some(value) = &mut question_answers {
+        value.sort_all_objects();
+    }
+    let as_it_stands = text.filter(|_| question_answers.is_none());
+    let chosen = serde_json::json!([
+        posted.prompt,
+        posted.teacher_id,
+        question_answers,
+        as_it_stands,
+        posted.permanent,
+        posted.fresh,
+    ]);
+    sha256_hex(&chosen.to_string())
+}
+
+/// The prompt in 64 hexadecimal digits (SHA-256).
+pub fn prompt_hash(prompt: &str) -> String {
+    sha256_hex(prompt)
+}
+
+fn sha256_hex(text: &str) -> String {
+    hex_simd::encode_to_string(Sha256::digest(text), AsciiCase::Lower)
+}
+
+/// Whether `id` may name an assignment: 1 to 64 of `[A-Za-z0-9_-]`.
+pub fn is_valid_id(id: &str) -> bool {
+    (1..=MAX_ID_CHARACTERS).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(question_answers: Option<&str>) -> String {
+        let posted = serde_json::from_value(serde_json::json!({
+            "assignment_id": "a", "created_at": 0.0, "updated_at": 0.0,
+            "s3_upload_status": "no_image", "question_answers": question_answers,
+        }));
+        post_hash(&posted.expect("a document"))
+    }
+
+    #[test]
+    fn posts_are_the_same_if_their_json_says_the_same() {
+        assert_eq!(
+            hash(Some(r#"{"a": 1, "b": 2}"#)),
+            hash(Some(r#"{"b":2,"a":1}"#))
+        );
+        assert_ne!(hash(Some("[]")), hash(None));
+    }
+
+    #[test]
+    fn json_that_cannot_be_taken_apart_is_not_all_the_same() {
+        let deep = |levels: usize| Some("[".repeat(levels) + &"]".repeat(levels));
+        assert_eq!(hash(deep(200).as_deref()), hash(deep(200).as_deref()));
+        assert_ne!(hash(deep(200).as_deref()), hash(deep(201).as_deref()));
+        assert_ne!(hash(Some("1e999")), hash(None));
+        assert_ne!(hash(Some("1e999")), hash(Some("\"1e999\"")));
+    }
+}

@@ -1,0 +1,228 @@
+//! What the fleet did in the last 15 minutes, in samples of 5 s.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::assignment::{Assignment, Status};
+use crate::heartbeat::Heartbeat;
+use crate::timestamp::Timestamp;
+
+/// Length of a sample in seconds.
+const SPAN: u64 = 5;
+
+/// How far back the samples go.
+pub const WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// A document that finished this recently may not be visible in the store yet: clocks differ and
+/// writes take time.
+pub const LAG: Duration = Duration::from_secs(2);
+
+/// How often each failure happened, by its code.
+type Failures = BTreeMap<String, u64>;
+
+/// What happened in 5 s.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Sample {
+    /// When it began, in seconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// Jobs waiting; `null` where that was not measured.
+    pub visible: Option<u64>,
+    /// Jobs being worked on; `null` where that was not measured.
+    pub in_flight: Option<u64>,
+    /// Assignments that became `success`.
+    pub done: u64,
+    /// Assignments that became `failed`, by code.
+    pub failed: Failures,
+    /// Times that the model throttled a worker.
+    pub throttles: u64,
+    /// Mean time of the model's answer, in seconds.
+    pub generate_seconds: Option<f64>,
+    /// Mean time of optimizing, in seconds.
+    pub optimize_seconds: Option<f64>,
+    /// Mean time of the upload, in seconds.
+    pub upload_seconds: Option<f64>,
+    /// Mean time in the queue, in seconds.
+    pub queue_wait_seconds: Option<f64>,
+    /// What the models' answers cost, in US dollars by list price.
+    pub cost_usd: f64,
+}
+
+/// Sums since this process began to watch, and up to 15 minutes before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Totals {
+    /// Assignments that became `success`.
+    pub done: u64,
+    /// Assignments that became `failed`, by code.
+    pub failed: Failures,
+    /// What the models' answers cost, in US dollars by list price.
+    pub cost_usd: f64,
+    /// Calls to a model.
+    pub model_calls: u64,
+}
+
+/// How many messages the queues held at the last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Depths {
+    /// Jobs waiting.
+    pub visible: u64,
+    /// Jobs being worked on.
+    pub in_flight: u64,
+    /// Jobs that may not be received yet.
+    pub delayed: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
+#[derive(Debug, Default)]
+struct Mean {
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.sum += value;
+            self.count += 1;
+        }
+    }
+
+    fn get(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / f64::from(self.count))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    sample: Sample,
+    generate: Mean,
+    optimize: Mean,
+    upload: Mean,
+    queue_wait: Mean,
+}
+
+impl Bucket {
+    fn to_sample(&self, at: u64) -> Sample {
+        Sample {
+            at,
+            generate_seconds: self.generate.get(),
+            optimize_seconds: self.optimize.get(),
+            upload_seconds: self.upload.get(),
+            queue_wait_seconds: self.queue_wait.get(),
+            ..self.sample.clone()
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    buckets: BTreeMap<u64, Bucket>,
+    totals: Totals,
+    depths: Depths,
+    throttles: HashMap<String, u64>,
+}
+
+/// The history that this process has record.
+#[derive(Debug, Default)]
+pub struct History {
+    record: Mutex<Record>,
+}
+
+fn bucket_of(at: Timestamp) -> u64 {
+    at.seconds() as u64 / SPAN * SPAN
+}
+
+impl History {
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().expect("no panic while held")
+    }
+
+    /// The samples, oldest first.
+    pub fn samples(&self) -> Vec<Sample> {
+        let record = self.lock();
+        let samples = record.buckets.iter();
+        samples.map(|(at, bucket)| bucket.to_sample(*at)).collect()
+    }
+
+    /// The sums.
+    pub fn totals(&self) -> Totals {
+        self.lock().totals.clone()
+    }
+
+    /// The depths of the queues at the last look.
+    pub fn depths(&self) -> Depths {
+        self.lock().depths
+    }
+
+    /// Assignments that became `success` in the last full minute before `now`.
+    pub fn done_per_minute(&self, now: Timestamp) -> u64 {
+        let to = bucket_of(now - LAG);
+        let from = to.saturating_sub(60);
+        let record = self.lock();
+        let buckets = record.buckets.range(from..to);
+        buckets.map(|(_, bucket)| bucket.sample.done).sum()
+    }
+
+    /// Adds a finished document.
+    pub fn record_finished(&self, document: &Assignment) {
+        let Some(at) = document.finished_at else {
+            return;
+        };
+        let record = &mut *self.lock();
+        let bucket = record.buckets.entry(bucket_of(at)).or_default();
+        let totals = &mut record.totals;
+        if document.s3_upload_status == Status::Success {
+            bucket.sample.done += 1;
+            totals.done += 1;
+        }
+        if let Some(failure) = &document.failure {
+            for failed in [&mut bucket.sample.failed, &mut totals.failed] {
+                *failed.entry(failure.code.clone()).or_default() += 1;
+            }
+        }
+        bucket.sample.cost_usd += document.cost_usd;
+        totals.cost_usd += document.cost_usd;
+        totals.model_calls += u64::from(document.model_calls);
+        let stages = &document.stage_seconds;
+        bucket.generate.add(stages.generate);
+        bucket.optimize.add(stages.optimize);
+        bucket.upload.add(stages.upload);
+        bucket.queue_wait.add(stages.queue_wait);
+    }
+
+    /// Adds a look at the queues.
+    pub fn record_depths(&self, now: Timestamp, depths: Depths) {
+        let mut record = self.lock();
+        record.depths = depths;
+        let bucket = record.buckets.entry(bucket_of(now)).or_default();
+        bucket.sample.visible = Some(depths.visible);
+        bucket.sample.in_flight = Some(depths.in_flight);
+    }
+
+    /// Adds the workers' throttles. Workers count from their start, so the increase since their
+    /// last heartbeat is what is added.
+    pub fn record_heartbeats(&self, now: Timestamp, heartbeats: &[Heartbeat]) {
+        let record = &mut *self.lock();
+        let mut new = 0;
+        let mut known = HashMap::new();
+        for heartbeat in heartbeats {
+            let before = record.throttles.get(&heartbeat.worker);
+            let before = before.copied().unwrap_or(heartbeat.throttles);
+            new += heartbeat.throttles.saturating_sub(before);
+            known.insert(heartbeat.worker.clone(), heartbeat.throttles);
+        }
+        record.throttles = known;
+        let bucket = record.buckets.entry(bucket_of(now)).or_default();
+        bucket.sample.throttles += new;
+    }
+
+    /// Drops samples that began before `oldest`.
+    pub fn drop_before(&self, oldest: Timestamp) {
+        let mut record = self.lock();
+        record.buckets = record.buckets.split_off(&bucket_of(oldest));
+    }
+}

@@ -1,0 +1,12 @@
+//! The assignment and its rules: plain data and pure functions. No I/O and no async, so that
+//! every rule can be tested by itself.
+
+pub mod assignment;
+pub mod failure;
+pub mod heartbeat;
+pub mod history;
+pub mod job;
+pub mod label;
+pub mod throughput;
+pub mod timestamp;
+pub mod transition;

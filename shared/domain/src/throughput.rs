@@ -1,0 +1,47 @@
+//! How fast the fleet finishes jobs, and what wait to expect from that.
+
+use std::sync::Mutex;
+
+use crate::timestamp::Timestamp;
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    /// Jobs that the fleet finishes in a second; `None` if none was finished lately.
+    pub jobs_per_second: Option<f64>,
+    /// Jobs in the queue, those in flight included.
+    pub queued: u64,
+    /// When the oldest pending assignment was posted.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+impl Measured {
+    /// How long a job waits that has `ahead` jobs before it, in seconds.
+    pub fn wait_behind(&self, ahead: u64) -> Option<f64> {
+        let seconds = ahead as f64 / self.jobs_per_second?;
+        Some((seconds * 10.0).round() / 10.0)
+    }
+
+    /// How long a job waits that is posted now, in seconds.
+    pub fn wait_at_the_end(&self) -> Option<f64> {
+        self.wait_behind(self.queued)
+    }
+}
+
+/// The latest measurement of this process.
+#[derive(Debug, Default)]
+pub struct Throughput {
+    latest: Mutex<Measured>,
+}
+
+impl Throughput {
+    /// The latest measurement.
+    pub fn latest(&self) -> Measured {
+        *self.latest.lock().expect("no panic while held")
+    }
+
+    /// Replaces the latest measurement.
+    pub fn set(&self, measured: Measured) {
+        *self.latest.lock().expect("no panic while held") = measured;
+    }
+}

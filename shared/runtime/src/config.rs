@@ -1,0 +1,14 @@
+//! The configuration: one struct a concern, every option documented where it is declared.
+//!
+//! An option has the same name everywhere: that of its environment variable. [`environment`]
+//! reads them. Options of one crate alone are declared in that crate.
+
+pub mod environment;
+mod http;
+mod job;
+mod url;
+
+pub use environment::{ConfigFaults, EXIT_CODE, Environment, Setting, describe};
+pub use http::HttpConfig;
+pub use job::{DrainConfig, JobConfig, SweepConfig};
+pub use url::{http_url, is_http_url};

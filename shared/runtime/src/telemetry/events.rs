@@ -1,0 +1,96 @@
+//! What is told of things that happen: one struct an event, each with its log line and metrics.
+
+use std::time::Duration;
+
+use crate::telemetry::metrics;
+use atelier_domain::failure::Failure;
+
+/// Something that an operator has to look at.
+#[derive(Debug)]
+pub struct Alert<'a> {
+    /// The failure that the assignment ends in, if it ends.
+    pub failure: Failure,
+    /// What it is about.
+    pub assignment_id: &'a str,
+    /// The log lines of its cause bear it.
+    pub correlation_id: &'a str,
+    /// The whole chain of causes.
+    pub cause: &'a str,
+}
+
+impl Alert<'_> {
+    /// Tells it.
+    pub fn emit(self) {
+        let code = self.failure.code();
+        tracing::error!(
+            alert = true,
+            code,
+            assignment = self.assignment_id,
+            correlation_id = self.correlation_id,
+            cause = self.cause,
+            "needs an operator"
+        );
+        metrics::get().alert(code);
+    }
+}
+
+/// A job ended in `success`.
+#[derive(Debug)]
+pub struct JobSucceeded<'a> {
+    /// The assignment.
+    pub assignment_id: &'a str,
+    /// How the picture came about: `generated`, `reused` or `adopted`.
+    pub how: &'static str,
+    /// From claim to finish.
+    pub duration: Duration,
+}
+
+impl JobSucceeded<'_> {
+    /// Tells it.
+    pub fn emit(self) {
+        tracing::info!(
+            assignment = self.assignment_id,
+            how = self.how,
+            duration_ms = self.duration.as_millis() as u64,
+            "picture ready"
+        );
+        metrics::get().job("success", self.how);
+    }
+}
+
+/// An assignment ended in `failed`.
+#[derive(Debug)]
+pub struct JobFailed<'a> {
+    /// Why.
+    pub failure: Failure,
+    /// The assignment.
+    pub assignment_id: &'a str,
+    /// In the message that the teacher reads.
+    pub correlation_id: &'a str,
+    /// The whole chain of causes.
+    pub cause: &'a str,
+}
+
+impl JobFailed<'_> {
+    /// Tells it, and alerts where the failure asks for it.
+    pub fn emit(self) {
+        let code = self.failure.code();
+        tracing::warn!(
+            assignment = self.assignment_id,
+            code,
+            correlation_id = self.correlation_id,
+            cause = self.cause,
+            "no picture"
+        );
+        metrics::get().job("failed", code);
+        if self.failure.alerts() {
+            Alert {
+                failure: self.failure,
+                assignment_id: self.assignment_id,
+                correlation_id: self.correlation_id,
+                cause: self.cause,
+            }
+            .emit();
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What every store must do. Each check runs against SQLite always, and against the MongoDB that
+//! `ATELIER_TEST_MONGODB_URI` names.
+
+mod model;
+mod reads;
+mod writes;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{MongoStore, SqliteStore, Store};
+use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Status, Token};
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition;
+use atelier_domain::transition::Finished;
+
+const MONGODB_URI: &str = "ATELIER_TEST_MONGODB_URI";
+
+/// Makes a test for each store of each check named.
+macro_rules! for_every_store {
+    ($($check:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $check() {
+                let home = crate::contract::sqlite();
+                super::$check(home.store).await;
+            })*
+        }
+        mod mongodb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $check() {
+                if let Some(home) = crate::contract::mongodb().await {
+                    super::$check(home.store.clone()).await;
+                    home.clear().await;
+                }
+            })*
+        }
+    };
+}
+use for_every_store;
+
+/// An empty SQLite store.
+struct SqliteHome {
+    store: Arc<dyn Store>,
+    _folder: tempfile::TempDir,
+}
+
+fn sqlite() -> SqliteHome {
+    let folder = tempfile::tempdir().unwrap();
+    SqliteHome {
+        store: Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap()),
+        _folder: folder,
+    }
+}
+
+/// An empty database in the MongoDB of the tests.
+struct MongoHome {
+    store: Arc<dyn Store>,
+    database: ::mongodb::Database,
+}
+
+async fn mongodb() -> Option<MongoHome> {
+    let Ok(url) = std::env::var(MONGODB_URI) else {
+        println!("{MONGODB_URI} is not set: NOT CHECKED against MongoDB");
+        return None;
+    };
+    let url = with_database(&url, &format!("test-{}", Token::random().as_str()));
+    let client = ::mongodb::Client::with_uri_str(&url).await.unwrap();
+    Some(MongoHome {
+        store: Arc::new(MongoStore::open(&url).await.unwrap()),
+        database: client.default_database().unwrap(),
+    })
+}
+
+/// `url` with this database in place of its own.
+fn with_database(url: &str, database: &str) -> String {
+    let (address, options) = url.split_once('?').unwrap_or((url, ""));
+    let (scheme, rest) = address.split_once("://").unwrap();
+    let hosts = rest.split('/').next().unwrap_or_default();
+    format!("{scheme}://{hosts}/{database}?{options}")
+}
+
+impl MongoHome {
+    async fn clear(self) {
+        self.database.drop().await.unwrap();
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_seconds(1_000.0);
+
+fn at(seconds: f64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn token(name: &str) -> Token {
+    serde_json::from_value(json!(name)).unwrap()
+}
+
+fn claim_of(name: &str, until: f64) -> Claim {
+    Claim {
+        token: token(name),
+        worker: "worker".to_owned(),
+        until: at(until),
+    }
+}
+
+/// A pending assignment with these fields changed.
+fn assignment(id: &str, fields: Value) -> Assignment {
+    let mut document = json!({
+        "assignment_id": id,
+        "prompt": "a red fox",
+        "created_at": 900.5,
+        "updated_at": 900.5,
+        "s3_upload_status": "pending",
+        "wake_at": 930.5,
+        "give_up_at": 22_500.5,
+        "correlation_id": "correlation",
+    });
+    document
+        .as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    serde_json::from_value(document).unwrap()
+}
+
+async fn put(store: &dyn Store, id: &str, fields: Value) -> Assignment {
+    let assignment = assignment(id, fields);
+    store.insert(&assignment).await.unwrap();
+    assignment
+}
+
+fn ids(assignments: &[Assignment]) -> Vec<&str> {
+    assignments
+        .iter()
+        .map(|assignment| assignment.assignment_id.as_str())
+        .collect()
+}
+
+fn finished(reuse_key: &str) -> Finished {
+    Finished {
+        key: "generated_images/a.webp".to_owned(),
+        url: Some("https://cdn.example/generated_images/a.webp".to_owned()),
+        metadata: ImageMetadata::new(1_500_000, 90_000, "webp", "1024x1024".to_owned()),
+        model: "stability.stable-image-core-v1:1".to_owned(),
+        reuse_key: reuse_key.to_owned(),
+        stage_seconds: StageSeconds {
+            generate: Some(2.5),
+            ..StageSeconds::default()
+        },
+        uploads: 1,
+        cost_usd: 0.25,
+    }
+}
+
+async fn status(store: &dyn Store, id: &str) -> Status {
+    store.get(id).await.unwrap().unwrap().s3_upload_status
+}
+
+/// Ends `assignment` with a tombstone.
+async fn bury(store: &dyn Store, id: &str) {
+    let buried = store
+        .apply(id, &transition::bury(NOW, at(1030.0)))
+        .await
+        .unwrap();
+    assert_eq!(buried.unwrap().s3_upload_status, Status::Deleted);
+}

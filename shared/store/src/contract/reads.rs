@@ -1,0 +1,361 @@
+//! Lists and counts.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{NOW, at, bury, claim_of, finished, for_every_store, ids, put, token};
+use crate::{Filter, Position, Store};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::transition;
+
+for_every_store!(
+    a_list_is_newest_first_then_by_id_downwards,
+    a_list_goes_on_where_it_stopped,
+    a_list_shows_only_what_was_asked_for,
+    many_are_got_at_once,
+    due_documents_come_earliest_first,
+    unclaimed_sent_documents_are_made_due,
+    the_latest_picture_is_reused,
+    a_teacher_reuses_only_own_pictures,
+    pending_documents_are_counted_up_to_a_cap,
+    the_oldest_pending_document_is_found,
+    finished_documents_are_listed_and_counted,
+    a_scan_meets_every_document,
+    workers_words_replace_each_other,
+);
+
+fn of(teacher_id: Option<&str>, status: Option<Status>) -> Filter {
+    Filter {
+        teacher_id: teacher_id.map(str::to_owned),
+        status,
+    }
+}
+
+async fn a_list_is_newest_first_then_by_id_downwards(store: Arc<dyn Store>) {
+    for (id, created_at) in [
+        ("b", 10.0),
+        ("d", 9.5),
+        ("a", 10.0),
+        ("c", 10.0),
+        ("e", 11.0),
+    ] {
+        put(&*store, id, json!({ "created_at": created_at })).await;
+    }
+    let listed = store.list(&Filter::default(), None, 10).await.unwrap();
+    assert_eq!(ids(&listed), ["e", "c", "b", "a", "d"]);
+    let listed = store.list(&Filter::default(), None, 2).await.unwrap();
+    assert_eq!(ids(&listed), ["e", "c"]);
+    assert_eq!(store.list(&Filter::default(), None, 0).await.unwrap(), []);
+}
+
+/// All pages of a list, one after another.
+async fn pages(store: &dyn Store, filter: &Filter, limit: u32) -> Vec<Assignment> {
+    let mut all: Vec<Assignment> = Vec::new();
+    loop {
+        let after = all.last().map(|last| Position {
+            created_at: last.created_at,
+            assignment_id: last.assignment_id.clone(),
+        });
+        let page = store.list(filter, after.as_ref(), limit).await.unwrap();
+        assert!(page.len() <= limit as usize);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+async fn a_list_goes_on_where_it_stopped(store: Arc<dyn Store>) {
+    for n in 0..40 {
+        // Times with many digits, each of four documents.
+        let created_at = at(1_764_030_483.0 + f64::from(n / 4) * 0.123_457_1);
+        let status = ["pending", "failed"][n as usize % 2];
+        let fields = json!({
+            "created_at": created_at, "s3_upload_status": status, "teacher_id": "t",
+        });
+        put(&*store, &format!("a{n:02}"), fields).await;
+    }
+    for filter in [
+        of(None, None),
+        of(Some("t"), None),
+        of(None, Some(Status::Failed)),
+        of(Some("t"), Some(Status::Failed)),
+    ] {
+        let whole = store.list(&filter, None, 100).await.unwrap();
+        assert_eq!(whole.len(), if filter.status.is_some() { 20 } else { 40 });
+        for limit in [1, 3, 7] {
+            assert_eq!(
+                pages(&*store, &filter, limit).await,
+                whole,
+                "{filter:?}, {limit}"
+            );
+        }
+    }
+}
+
+async fn a_list_shows_only_what_was_asked_for(store: Arc<dyn Store>) {
+    let rows = [
+        ("a", "t", "pending"),
+        ("b", "t", "failed"),
+        ("c", "u", "pending"),
+        ("d", "u", "no_image"),
+        ("e", "t", "success"),
+        ("gone", "t", "pending"),
+    ];
+    for (id, teacher, status) in rows {
+        put(
+            &*store,
+            id,
+            json!({"teacher_id": teacher, "s3_upload_status": status}),
+        )
+        .await;
+    }
+    put(&*store, "f", json!({})).await;
+    bury(&*store, "gone").await;
+    let cases: [(Filter, &[&str]); 8] = [
+        (of(None, None), &["f", "e", "d", "c", "b", "a"]),
+        (of(Some("t"), None), &["e", "b", "a"]),
+        (of(None, Some(Status::Pending)), &["f", "c", "a"]),
+        (of(Some("u"), Some(Status::Pending)), &["c"]),
+        (of(Some("t"), Some(Status::NoImage)), &[]),
+        (of(Some("nobody"), None), &[]),
+        (of(None, Some(Status::Deleted)), &[]),
+        (of(Some("t"), Some(Status::Deleted)), &[]),
+    ];
+    for (filter, expected) in cases {
+        let listed = store.list(&filter, None, 10).await.unwrap();
+        assert_eq!(ids(&listed), expected, "{filter:?}");
+    }
+}
+
+async fn many_are_got_at_once(store: Arc<dyn Store>) {
+    for n in 0..10 {
+        put(&*store, &format!("a{n}"), json!({})).await;
+    }
+    bury(&*store, "a3").await;
+    let wanted = ["a2", "a3", "a9", "nobody"].map(str::to_owned);
+    let mut found = store.get_many(&wanted).await.unwrap();
+    found.sort_by(|one, other| one.assignment_id.cmp(&other.assignment_id));
+    assert_eq!(ids(&found), ["a2", "a3", "a9"]);
+    assert_eq!(store.get_many(&[]).await.unwrap(), []);
+}
+
+async fn due_documents_come_earliest_first(store: Arc<dyn Store>) {
+    for (id, wake_at) in [("b", 999.0), ("a", 1000.0), ("c", 500.5), ("later", 1000.5)] {
+        put(&*store, id, json!({ "wake_at": wake_at })).await;
+    }
+    let fields = json!({"s3_upload_status": "failed", "wake_at": null});
+    put(&*store, "never", fields).await;
+    assert_eq!(ids(&store.due(NOW, 10).await.unwrap()), ["c", "b", "a"]);
+    assert_eq!(ids(&store.due(NOW, 2).await.unwrap()), ["c", "b"]);
+    assert_eq!(store.due(at(500.0), 10).await.unwrap(), []);
+    // A tombstone is due as well.
+    bury(&*store, "never").await;
+    assert_eq!(store.due(at(2000.0), 10).await.unwrap().len(), 5);
+}
+
+async fn unclaimed_sent_documents_are_made_due(store: Arc<dyn Store>) {
+    let sent = |sent_at: f64| json!({"sent_at": sent_at, "wake_at": 9000.0});
+    for (id, sent_at) in [
+        ("a", 700.0),
+        ("b", 710.0),
+        ("c", 720.0),
+        ("sent later", 800.0),
+    ] {
+        put(&*store, id, sent(sent_at)).await;
+    }
+    let mut held = sent(600.0);
+    held["claim"] = json!(claim_of("mine", 1000.5));
+    put(&*store, "held", held).await;
+    let mut run_out = sent(690.0);
+    run_out["claim"] = json!(claim_of("mine", 1000.0));
+    put(&*store, "run out", run_out).await;
+    let due = json!({"sent_at": 600.0, "wake_at": 990.0});
+    let due = put(&*store, "due already", due).await;
+    let unsent = put(&*store, "unsent", json!({"wake_at": 9000.0})).await;
+    let failed = json!({"sent_at": 600.0, "wake_at": 9000.0, "s3_upload_status": "failed"});
+    put(&*store, "failed", failed).await;
+
+    assert_eq!(store.make_due(at(800.0), NOW, 0).await.unwrap(), 0);
+    assert_eq!(store.make_due(at(800.0), NOW, 3).await.unwrap(), 3);
+    let now_due = store.due(NOW, 10).await.unwrap();
+    assert_eq!(now_due.len(), 4);
+    assert_eq!(now_due[0], due);
+    assert_eq!(store.make_due(at(800.0), NOW, 3).await.unwrap(), 1);
+    assert_eq!(store.make_due(at(800.0), NOW, 3).await.unwrap(), 0);
+    for id in ["a", "b", "c", "run out"] {
+        let made = store.get(id).await.unwrap().unwrap();
+        assert_eq!((made.wake_at, made.sent_at), (Some(NOW), None), "{id}");
+    }
+    for untouched in [due, unsent] {
+        let id = untouched.assignment_id.clone();
+        assert_eq!(store.get(&id).await.unwrap(), Some(untouched));
+    }
+}
+
+async fn the_latest_picture_is_reused(store: Arc<dyn Store>) {
+    for (id, key, teacher, finished_at) in [
+        ("old", "k1", "t", 100.0),
+        ("latest of t", "k2", "t", 200.0),
+        ("latest", "k1", "u", 300.0),
+        ("of another key", "k3", "t", 400.0),
+    ] {
+        let fields = json!({
+            "s3_upload_status": "success", "reuse_key": key, "teacher_id": teacher,
+            "finished_at": finished_at,
+        });
+        put(&*store, id, fields).await;
+    }
+    let keys = ["k1", "k2", "unknown"].map(str::to_owned);
+    let found = |found: Option<Assignment>| found.map(|it| it.assignment_id);
+    let latest = store.reusable(&keys, None).await.unwrap();
+    assert_eq!(found(latest).as_deref(), Some("latest"));
+    let latest = store.reusable(&keys, Some("t")).await.unwrap();
+    assert_eq!(found(latest).as_deref(), Some("latest of t"));
+    let unknown = ["unknown".to_owned()];
+    assert_eq!(store.reusable(&unknown, None).await.unwrap(), None);
+    assert_eq!(store.reusable(&[], None).await.unwrap(), None);
+    bury(&*store, "latest").await;
+    let latest = store.reusable(&keys, None).await.unwrap();
+    assert_eq!(found(latest).as_deref(), Some("latest of t"));
+}
+
+async fn a_teacher_reuses_only_own_pictures(store: Arc<dyn Store>) {
+    put(
+        &*store,
+        "a",
+        json!({"teacher_id": "t", "claim": claim_of("mine", 1100.0)}),
+    )
+    .await;
+    let keys = ["key".to_owned()];
+    assert_eq!(store.reusable(&keys, None).await.unwrap(), None);
+    let finish = transition::succeed(&token("mine"), &finished("key"), NOW);
+    let stored = store.apply("a", &finish).await.unwrap();
+    assert!(stored.is_some());
+    assert_eq!(store.reusable(&keys, None).await.unwrap(), stored);
+    assert_eq!(store.reusable(&keys, Some("t")).await.unwrap(), stored);
+    assert_eq!(store.reusable(&keys, Some("u")).await.unwrap(), None);
+}
+
+async fn pending_documents_are_counted_up_to_a_cap(store: Arc<dyn Store>) {
+    for n in 0..10 {
+        let created_at = 900.0 + f64::from(n);
+        put(
+            &*store,
+            &format!("a{n}"),
+            json!({ "created_at": created_at }),
+        )
+        .await;
+    }
+    put(
+        &*store,
+        "b",
+        json!({"created_at": 900.0, "s3_upload_status": "failed"}),
+    )
+    .await;
+    for (before, cap, expected) in [
+        (900.0, 100, 0),
+        (900.5, 100, 1),
+        (905.0, 100, 5),
+        (1000.0, 100, 10),
+        (1000.0, 4, 4),
+        (1000.0, 0, 0),
+    ] {
+        let counted = store.pending_before(at(before), cap).await.unwrap();
+        assert_eq!(counted, expected, "before {before}, to {cap}");
+    }
+}
+
+async fn the_oldest_pending_document_is_found(store: Arc<dyn Store>) {
+    assert_eq!(store.oldest_pending().await.unwrap(), None);
+    put(&*store, "a", json!({"created_at": 20.5})).await;
+    put(&*store, "b", json!({"created_at": 10.25})).await;
+    put(
+        &*store,
+        "c",
+        json!({"created_at": 5.0, "s3_upload_status": "success"}),
+    )
+    .await;
+    assert_eq!(store.oldest_pending().await.unwrap(), Some(at(10.25)));
+    bury(&*store, "b").await;
+    assert_eq!(store.oldest_pending().await.unwrap(), Some(at(20.5)));
+}
+
+async fn finished_documents_are_listed_and_counted(store: Arc<dyn Store>) {
+    for (id, status, finished_at) in [
+        ("b", "success", 200.0),
+        ("a", "failed", 300.0),
+        ("c", "success", 100.0),
+        ("d", "success", 400.0),
+    ] {
+        let fields = json!({"s3_upload_status": status, "finished_at": finished_at});
+        put(&*store, id, fields).await;
+    }
+    put(&*store, "pending", json!({})).await;
+    let between = store
+        .finished_between(at(100.0), at(300.0), 10)
+        .await
+        .unwrap();
+    assert_eq!(ids(&between), ["b", "a"]);
+    let first = store
+        .finished_between(at(0.0), at(1000.0), 2)
+        .await
+        .unwrap();
+    assert_eq!(ids(&first), ["c", "b"]);
+    assert_eq!(
+        store
+            .finished_between(at(0.0), at(1000.0), 0)
+            .await
+            .unwrap(),
+        []
+    );
+    for (since, cap, expected) in [(0.0, 10, 4), (100.0, 10, 3), (400.0, 10, 0), (0.0, 2, 2)] {
+        assert_eq!(
+            store.finished_since(at(since), cap).await.unwrap(),
+            expected
+        );
+    }
+}
+
+async fn a_scan_meets_every_document(store: Arc<dyn Store>) {
+    for id in ["Z", "a", "_", "0", "-", "zz", "z"] {
+        put(&*store, id, json!({})).await;
+    }
+    bury(&*store, "a").await;
+    let mut met: Vec<String> = Vec::new();
+    loop {
+        let after = met.last().map(String::as_str);
+        let page = store.scan(after, 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        met.extend(page.into_iter().map(|it| it.assignment_id));
+    }
+    assert_eq!(met, ["-", "0", "Z", "_", "a", "z", "zz"]);
+}
+
+async fn workers_words_replace_each_other(store: Arc<dyn Store>) {
+    let now = atelier_domain::timestamp::Timestamp::now();
+    let word = |worker: &str, ago: u64| Heartbeat {
+        worker: worker.to_owned(),
+        started_at: at(5.0),
+        at: now - std::time::Duration::from_secs(ago),
+        slots: 8,
+        slots_in_use: 3,
+        paused: true,
+        throttles: 1 << 40,
+        model_calls: 7,
+        jobs_finished: 6,
+        resident_bytes: 1 << 33,
+    };
+    for heartbeat in [word("a", 60), word("b", 50), word("c", 20), word("a", 10)] {
+        store.beat(&heartbeat).await.unwrap();
+    }
+    let since = now - std::time::Duration::from_secs(30);
+    let mut heard = store.heartbeats(since).await.unwrap();
+    heard.sort_by(|one, other| one.worker.cmp(&other.worker));
+    assert_eq!(heard, [word("a", 10), word("c", 20)]);
+    assert_eq!(store.heartbeats(at(0.0)).await.unwrap().len(), 3);
+}

@@ -1,0 +1,386 @@
+//! The store of one machine: a SQLite file that several processes may share.
+//!
+//! A document is a JSON text in one column. Whatever is searched for is a generated column over
+//! that text, so that there is one truth. Writes go through one thread that commits many in one
+//! transaction: a sync of the disk is shared by all who wait for it.
+
+mod connection;
+mod pool;
+mod queries;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
+use serde_json::{Map, Value};
+
+use super::{Filter, Insert, Position, Store, StoreError};
+use atelier_domain::assignment::Assignment;
+use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition::Transition;
+
+use connection::Fault;
+use pool::Readers;
+use queries::Row;
+use writer::Writer;
+
+/// How long counts of a limit are kept after their window began, in seconds.
+const KEEP_COUNTS_SECONDS: i64 = 3600;
+
+/// How long the word of a silent worker is kept, in seconds.
+const KEEP_HEARTBEATS_SECONDS: f64 = 3600.0;
+
+/// Documents in a SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: Arc<Path>,
+    readers: Arc<Readers>,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, or makes it, with its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`] where the file cannot be opened, is no SQLite file, is damaged, stays
+    /// locked for 5 s, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let path: Arc<Path> = path.into();
+        let connection = connection::create(&path)?;
+        Ok(Self {
+            readers: Arc::new(Readers::new(Arc::clone(&path))),
+            writer: Writer::start(connection, Arc::clone(&path))?,
+            path,
+        })
+    }
+
+    /// Runs `query` on a connection of the pool, aside from the runtime's threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        Ok(Readers::run(&self.readers, query).await?)
+    }
+
+    /// Runs `work` inside the writer's next transaction and returns once that is on the disk.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        Ok(self.writer.run(work).await?)
+    }
+}
+
+fn unreadable(id: &str, source: serde_json::Error) -> StoreError {
+    StoreError::Unreadable {
+        id: id.to_owned(),
+        source: source.into(),
+    }
+}
+
+fn parse(row: &Row) -> Result<Assignment, StoreError> {
+    serde_json::from_str(&row.document).map_err(|error| unreadable(&row.id, error))
+}
+
+/// Those that can be read. One that cannot must not hide its neighbors.
+fn readable(rows: Vec<Row>) -> Vec<Assignment> {
+    rows.iter()
+        .filter_map(|row| {
+            parse(row)
+                .inspect_err(|error| tracing::error!(%error, "left a document out"))
+                .ok()
+        })
+        .collect()
+}
+
+fn document(connection: &Connection, id: &str) -> rusqlite::Result<Option<Row>> {
+    connection
+        .prepare_cached(queries::GET)?
+        .query_row([id], queries::row)
+        .optional()
+}
+
+fn replace(
+    connection: &Connection,
+    id: &str,
+    document: &Map<String, Value>,
+) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(document).expect("JSON has a text");
+    connection
+        .prepare_cached(queries::REPLACE)?
+        .execute([id, &text])?;
+    Ok(())
+}
+
+/// `transition` on the document with this id, if its guard admits it.
+fn change(
+    connection: &Connection,
+    id: &str,
+    transition: &Transition,
+) -> rusqlite::Result<Result<Option<Assignment>, StoreError>> {
+    let Some(row) = document(connection, id)? else {
+        return Ok(Ok(None));
+    };
+    let (before, mut fields) = match read_both(&row) {
+        Ok(both) => both,
+        Err(error) => return Ok(Err(error)),
+    };
+    if !transition.guard.admits(&before) {
+        return Ok(Ok(None));
+    }
+    transition.edit(&mut fields);
+    replace(connection, id, &fields)?;
+    let after = serde_json::from_value(Value::Object(fields));
+    Ok(after.map(Some).map_err(|error| unreadable(id, error)))
+}
+
+/// The document as its type and, with fields that the type does not know, as plain JSON.
+fn read_both(row: &Row) -> Result<(Assignment, Map<String, Value>), StoreError> {
+    let fields = serde_json::from_str(&row.document).map_err(|error| unreadable(&row.id, error))?;
+    Ok((parse(row)?, fields))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn insert(&self, assignment: &Assignment) -> Result<Insert, StoreError> {
+        let id = assignment.assignment_id.clone();
+        let text = serde_json::to_string(assignment).expect("a document is plain data");
+        let taken = self
+            .write(move |connection| {
+                let inserted = connection
+                    .prepare_cached(queries::INSERT)?
+                    .execute([&id, &text])?;
+                match inserted {
+                    0 => document(connection, &id),
+                    _ => Ok(None),
+                }
+            })
+            .await?;
+        match taken {
+            None => Ok(Insert::Done),
+            Some(row) => Ok(Insert::Taken(Box::new(parse(&row)?))),
+        }
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
+        let id = id.to_owned();
+        let row = self
+            .read(move |connection| document(connection, &id))
+            .await?;
+        row.as_ref().map(parse).transpose()
+    }
+
+    async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
+        let ids = ids.to_owned();
+        let rows = self
+            .read(move |connection| {
+                ids.iter()
+                    .filter_map(|id| document(connection, id).transpose())
+                    .collect()
+            })
+            .await?;
+        Ok(readable(rows))
+    }
+
+    async fn apply(
+        &self,
+        id: &str,
+        transition: &Transition,
+    ) -> Result<Option<Assignment>, StoreError> {
+        let (id, transition) = (id.to_owned(), transition.clone());
+        self.write(move |connection| change(connection, &id, &transition))
+            .await?
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        let rows = self
+            .read(move |connection| queries::list(connection, &filter, after.as_ref(), limit))
+            .await?;
+        Ok(readable(rows))
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        let rows = self
+            .read(move |connection| {
+                queries::rows(connection, queries::DUE, params![now.seconds(), limit])
+            })
+            .await?;
+        Ok(readable(rows))
+    }
+
+    async fn make_due(
+        &self,
+        sent_before: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.write(move |connection| {
+            let rows = queries::rows(
+                connection,
+                queries::NOT_DUE_YET,
+                named_params! {
+                    ":sent_before": sent_before.seconds(),
+                    ":now": now.seconds(),
+                    ":limit": limit,
+                },
+            )?;
+            let mut changed = 0;
+            for row in rows {
+                let Ok((_, mut fields)) = read_both(&row) else {
+                    continue;
+                };
+                fields.insert("wake_at".to_owned(), now.seconds().into());
+                fields.remove("sent_at");
+                replace(connection, &row.id, &fields)?;
+                changed += 1;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    async fn reusable(
+        &self,
+        keys: &[String],
+        teacher_id: Option<&str>,
+    ) -> Result<Option<Assignment>, StoreError> {
+        let (keys, teacher_id) = (keys.to_owned(), teacher_id.map(str::to_owned));
+        let rows: Vec<Row> = self
+            .read(move |connection| {
+                keys.iter()
+                    .filter_map(|key| {
+                        queries::latest(connection, key, teacher_id.as_deref()).transpose()
+                    })
+                    .collect()
+            })
+            .await?;
+        Ok(readable(rows).into_iter().max_by(|one, other| {
+            let finished = |it: &Assignment| it.finished_at.map_or(0.0, Timestamp::seconds);
+            finished(one).total_cmp(&finished(other))
+        }))
+    }
+
+    async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError> {
+        self.read(move |connection| {
+            queries::number(
+                connection,
+                queries::PENDING_BEFORE,
+                params![created_at.seconds(), cap],
+            )
+        })
+        .await
+    }
+
+    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
+        let oldest: Option<f64> = self
+            .read(|connection| {
+                connection
+                    .prepare_cached(queries::OLDEST_PENDING)?
+                    .query_row([], |row| row.get(0))
+                    .optional()
+            })
+            .await?;
+        Ok(oldest.map(Timestamp::from_seconds))
+    }
+
+    async fn finished_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let rows = self
+            .read(move |connection| {
+                queries::rows(
+                    connection,
+                    queries::FINISHED_BETWEEN,
+                    params![from.seconds(), to.seconds(), limit],
+                )
+            })
+            .await?;
+        Ok(readable(rows))
+    }
+
+    async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
+        self.read(move |connection| {
+            queries::number(
+                connection,
+                queries::FINISHED_SINCE,
+                params![since.seconds(), cap],
+            )
+        })
+        .await
+    }
+
+    async fn charge(&self, subject: &str, window: i64) -> Result<u32, StoreError> {
+        let subject = subject.to_owned();
+        self.write(move |connection| {
+            connection
+                .prepare_cached(queries::FORGET_COUNTS)?
+                .execute([window - KEEP_COUNTS_SECONDS])?;
+            queries::number(connection, queries::CHARGE, params![subject, window])
+        })
+        .await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        // No id is empty, so all come after the empty one.
+        let after = after.unwrap_or_default().to_owned();
+        let rows = self
+            .read(move |connection| queries::rows(connection, queries::SCAN, params![after, limit]))
+            .await?;
+        Ok(readable(rows))
+    }
+
+    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        let (worker, at) = (heartbeat.worker.clone(), heartbeat.at.seconds());
+        let text = serde_json::to_string(heartbeat).expect("a heartbeat is plain data");
+        self.write(move |connection| {
+            connection
+                .prepare_cached(queries::FORGET_HEARTBEATS)?
+                .execute([at - KEEP_HEARTBEATS_SECONDS])?;
+            connection
+                .prepare_cached(queries::BEAT)?
+                .execute(params![worker, at, text])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
+        let texts: Vec<String> = self
+            .read(move |connection| {
+                connection
+                    .prepare_cached(queries::HEARTBEATS)?
+                    .query_map([since.seconds()], |row| row.get(0))?
+                    .collect()
+            })
+            .await?;
+        Ok(texts
+            .iter()
+            .filter_map(|text| serde_json::from_str(text).ok())
+            .collect())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        // SQLite would go on with a file that somebody removed, and all of it would be lost.
+        if !self.path.exists() {
+            return Err(Fault::new(&self.path, "the file is gone").into());
+        }
+        self.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))
+            .await
+    }
+}

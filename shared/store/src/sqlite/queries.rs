@@ -1,0 +1,170 @@
+//! Every statement. Each query goes by an index and needs no sorting, so that its cost does not
+//! grow with the number of documents; a test asks SQLite for its plans.
+
+use rusqlite::{Connection, OptionalExtension as _, Params, ToSql};
+
+use crate::{Filter, Position};
+use atelier_domain::assignment::Status;
+
+pub(super) const INSERT: &str =
+    "INSERT INTO assignments (id, document) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+
+pub(super) const REPLACE: &str = "UPDATE assignments SET document = ?2 WHERE id = ?1";
+
+pub(super) const GET: &str = "SELECT id, document FROM assignments WHERE id = ?1";
+
+pub(super) const DUE: &str = "SELECT id, document FROM assignments
+    WHERE wake_at <= ?1 ORDER BY wake_at LIMIT ?2";
+
+pub(super) const NOT_DUE_YET: &str = "SELECT id, document FROM assignments INDEXED BY sent
+    WHERE status = 'pending' AND sent_at < :sent_before
+        AND ifnull(wake_at > :now, TRUE) AND ifnull(claimed_until <= :now, TRUE)
+    ORDER BY sent_at LIMIT :limit";
+
+const LATEST: &str = "SELECT id, document FROM assignments
+    WHERE status = 'success' AND reuse_key = ?1 ORDER BY finished_at DESC LIMIT 1";
+
+const LATEST_OF_TEACHER: &str = "SELECT id, document FROM assignments
+    WHERE status = 'success' AND reuse_key = ?1 AND teacher_id = ?2
+    ORDER BY finished_at DESC LIMIT 1";
+
+pub(super) const PENDING_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM assignments
+    WHERE status = 'pending' AND created_at < ?1 LIMIT ?2)";
+
+pub(super) const OLDEST_PENDING: &str = "SELECT created_at FROM assignments
+    WHERE status = 'pending' ORDER BY created_at LIMIT 1";
+
+pub(super) const FINISHED_BETWEEN: &str = "SELECT id, document FROM assignments
+    WHERE finished_at > ?1 AND finished_at <= ?2 ORDER BY finished_at LIMIT ?3";
+
+pub(super) const FINISHED_SINCE: &str = "SELECT count(*) FROM (SELECT 1 FROM assignments
+    WHERE finished_at > ?1 LIMIT ?2)";
+
+pub(super) const SCAN: &str =
+    "SELECT id, document FROM assignments WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+pub(super) const CHARGE: &str = "INSERT INTO limits (subject, window, count) VALUES (?1, ?2, 1)
+    ON CONFLICT (subject, window) DO UPDATE SET count = count + 1 RETURNING count";
+
+pub(super) const FORGET_COUNTS: &str = "DELETE FROM limits WHERE window < ?1";
+
+pub(super) const BEAT: &str = "INSERT INTO workers (worker, at, heartbeat) VALUES (?1, ?2, ?3)
+    ON CONFLICT (worker) DO UPDATE SET at = excluded.at, heartbeat = excluded.heartbeat";
+
+pub(super) const FORGET_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
+
+pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
+
+/// Every query but the lists, for the test of their plans.
+#[cfg(test)]
+pub(super) const READS: [&str; 13] = [
+    GET,
+    DUE,
+    NOT_DUE_YET,
+    LATEST,
+    LATEST_OF_TEACHER,
+    PENDING_BEFORE,
+    OLDEST_PENDING,
+    FINISHED_BETWEEN,
+    FINISHED_SINCE,
+    SCAN,
+    FORGET_COUNTS,
+    FORGET_HEARTBEATS,
+    HEARTBEATS,
+];
+
+/// A document as it is stored.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) document: String,
+}
+
+pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        id: row.get(0)?,
+        document: row.get(1)?,
+    })
+}
+
+pub(super) fn rows(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> rusqlite::Result<Vec<Row>> {
+    connection
+        .prepare_cached(sql)?
+        .query_map(parameters, row)?
+        .collect()
+}
+
+pub(super) fn number(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> rusqlite::Result<u32> {
+    connection
+        .prepare_cached(sql)?
+        .query_row(parameters, |row| row.get(0))
+}
+
+/// The latest `success` with this reuse key.
+pub(super) fn latest(
+    connection: &Connection,
+    key: &str,
+    teacher_id: Option<&str>,
+) -> rusqlite::Result<Option<Row>> {
+    match teacher_id {
+        None => connection.prepare_cached(LATEST)?.query_row([key], row),
+        Some(teacher) => connection
+            .prepare_cached(LATEST_OF_TEACHER)?
+            .query_row([key, teacher], row),
+    }
+    .optional()
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    after: Option<&Position>,
+    limit: u32,
+) -> rusqlite::Result<Vec<Row>> {
+    if filter.status == Some(Status::Deleted) {
+        return Ok(Vec::new());
+    }
+    let status = filter.status.map(Status::as_str);
+    let created_at = after.map(|position| position.created_at.seconds());
+    let id = after.map(|position| position.assignment_id.as_str());
+    let mut parameters: Vec<(&str, &dyn ToSql)> = vec![(":limit", &limit)];
+    if filter.teacher_id.is_some() {
+        parameters.push((":teacher_id", &filter.teacher_id));
+    }
+    if status.is_some() {
+        parameters.push((":status", &status));
+    }
+    if after.is_some() {
+        parameters.extend([(":created_at", &created_at as &dyn ToSql), (":id", &id)]);
+    }
+    rows(
+        connection,
+        &list_statement(filter, after.is_some()),
+        &*parameters,
+    )
+}
+
+pub(super) fn list_statement(filter: &Filter, goes_on: bool) -> String {
+    let chosen = match (filter.teacher_id.is_some(), filter.status.is_some()) {
+        (false, false) => "status <> 'deleted'",
+        // A tombstone has no teacher.
+        (true, false) => "teacher_id = :teacher_id",
+        (false, true) => "status = :status",
+        (true, true) => "teacher_id = :teacher_id AND status = :status",
+    };
+    let after = match goes_on {
+        true => "AND (created_at, id) < (:created_at, :id)",
+        false => "",
+    };
+    format!(
+        "SELECT id, document FROM assignments WHERE {chosen} {after}
+            ORDER BY created_at DESC, id DESC LIMIT :limit"
+    )
+}
