@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_cloud::clean_up;
-use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::assignment::{Assignment, MAX_PROMPT_CHARACTERS, Status};
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition;
 use axum::Json;
@@ -12,14 +12,13 @@ use axum::extract::State;
 use http::StatusCode;
 use http::header::LOCATION;
 use tokio::time::timeout;
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
-use crate::create::read_prompt;
-use crate::input::{IdInPath, JsonBody, OptionalJsonBody};
+use crate::input::field::Shown;
+use crate::input::{IdInPath, JsonBody, OptionalJsonBody, input};
 use crate::present::present;
-use crate::problem::{FieldFault, Problem, Refused};
+use crate::problem::{Problem, Refused};
 use crate::view::View;
 
 /// How long an answer waits for bucket and CDN.
@@ -31,29 +30,20 @@ const CLEAN_UP_AFTER: Duration = Duration::from_secs(30);
 /// How often a compare-and-set is tried on a document that others change meanwhile.
 const TRIES: u32 = 5;
 
-/// Another round.
-#[derive(Debug, serde::Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "describes the body to readers of the OpenAPI document"
-)]
-pub(crate) struct Retry {
-    /// Other words, 1 to 1024 characters after trimming; without them the prompt stays.
-    #[schema(min_length = 1, max_length = 1024)]
-    pub prompt: Option<String>,
+input! {
+    /// Another round.
+    Retry() {
+        /// Other words, 1 to 1024 characters after trimming; without them the prompt stays.
+        prompt: Shown<MAX_PROMPT_CHARACTERS>,
+    }
 }
 
-/// What can be changed.
-#[derive(Debug, serde::Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "describes the body to readers of the OpenAPI document"
-)]
-pub(crate) struct Change {
-    /// Whether the picture is kept from the lifecycle.
-    pub permanent: bool,
+input! {
+    /// What can be changed.
+    Change("permanent") {
+        /// Whether the picture is kept from the lifecycle.
+        permanent: bool,
+    }
 }
 
 /// Tries again to make the picture of a failed assignment.
@@ -72,14 +62,9 @@ pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
     correlation_id: CorrelationId,
-    OptionalJsonBody(mut fields): OptionalJsonBody,
+    OptionalJsonBody(input): OptionalJsonBody<Retry>,
 ) -> Result<(StatusCode, [(http::HeaderName, String); 1], Json<View>), Problem> {
-    let prompt = read_prompt(&mut fields);
-    if prompt.as_deref() == Some("") {
-        let detail = "`prompt` must have 1 to 1024 characters after trimming, or be left out.";
-        fields.fault(FieldFault::beyond("prompt", detail, 1));
-    }
-    let prompt = fields.finish(prompt)?;
+    let prompt = input.prompt.map(|prompt| prompt.0);
     let document = present(app.store(), &id).await?;
     if document.s3_upload_status != Status::Failed {
         return Err(not_failed(document.s3_upload_status));
@@ -127,10 +112,9 @@ fn not_failed(status: Status) -> Problem {
 pub(crate) async fn patch(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
-    JsonBody(mut fields): JsonBody,
+    JsonBody(checked): JsonBody<Change>,
 ) -> Result<Json<View>, Problem> {
-    let permanent = fields.required_flag("permanent");
-    let permanent = fields.finish(permanent)?.unwrap_or_default();
+    let permanent = checked.finish()?.permanent.unwrap_or_default();
     let (was_due, mut document) = set_permanent(&app, &id, permanent).await?;
     // Where the tag was due before, another process may be setting the old one at this moment: the
     // keeper sets the new one when that is over.

@@ -11,67 +11,35 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::LOCATION;
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
-use crate::input::{Fields, JsonBody};
+use crate::input::field::{Id, JsonText, Text, Trimmed};
+use crate::input::{JsonBody, input};
 use crate::limit;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
 
-/// The longest teacher id, in characters.
-pub(crate) const MAX_TEACHER_CHARACTERS: usize = 256;
+/// A teacher's id, 1 to 256 characters.
+pub(crate) type TeacherId = Text<1, 256>;
 
-/// What an assignment is made of.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewAssignment {
-    /// What the picture shows, 1 to 1024 characters after trimming; without it, or with only white
-    /// space, there is no image.
-    #[schema(max_length = 1024)]
-    pub prompt: Option<String>,
-    /// Who asks, 1 to 256 characters.
-    #[schema(min_length = 1, max_length = 256)]
-    pub teacher_id: Option<String>,
-    /// Questions and answers, a JSON text.
-    #[schema(
-        content_media_type = "application/json",
-        example = "[{\"question\":\"Which animal is it?\",\"answer\":\"a fox\"}]"
-    )]
-    pub question_answers: Option<String>,
-    /// The caller's own id for it, which makes a repeated post harmless. Otherwise one is made.
-    #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
-    pub assignment_id: Option<String>,
-    /// Keeps the picture from the lifecycle.
-    pub permanent: Option<bool>,
-    /// Makes a new picture though one of the same prompt is stored.
-    pub fresh: Option<bool>,
-}
-
-/// A trimmed prompt of at most [`MAX_PROMPT_CHARACTERS`]; empty where none was given.
-pub(crate) fn read_prompt(fields: &mut Fields) -> Option<String> {
-    let prompt = fields.text("prompt")?.trim().to_owned();
-    let length = prompt.chars().count();
-    if length > MAX_PROMPT_CHARACTERS {
-        fields.fault(FieldFault::beyond(
-            "prompt",
-            format!("`prompt` must have at most {MAX_PROMPT_CHARACTERS} characters, not {length}."),
-            MAX_PROMPT_CHARACTERS as u64,
-        ));
+input! {
+    /// What an assignment is made of.
+    NewAssignment() {
+        /// What the picture shows, 1 to 1024 characters after trimming. There is no picture without
+        /// it, or where it shows nothing.
+        prompt: Trimmed<MAX_PROMPT_CHARACTERS>,
+        /// The teacher that it belongs to, 1 to 256 characters.
+        teacher_id: TeacherId,
+        /// Questions and answers, a JSON text.
+        question_answers: JsonText,
+        /// The caller's own id for it, which makes a repeated post harmless. Otherwise one is made.
+        assignment_id: Id,
+        /// Keeps the picture from the lifecycle.
+        permanent: bool,
+        /// Makes a new picture though one of the same prompt is stored.
+        fresh: bool,
     }
-    Some(prompt)
-}
-
-fn read_question_answers(fields: &mut Fields) -> Option<String> {
-    let text = fields.text("question_answers")?;
-    if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
-        fields.fault(FieldFault::new(
-            "question_answers",
-            "`question_answers` must be a JSON text.",
-        ));
-    }
-    Some(text)
 }
 
 /// Creates an assignment. With an `assignment_id` it can be posted again without harm.
@@ -90,11 +58,12 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     correlation_id: CorrelationId,
-    JsonBody(mut fields): JsonBody,
+    JsonBody(checked): JsonBody<NewAssignment>,
 ) -> Result<Response, Problem> {
-    let id = fields.id("assignment_id");
-    let document = new_document(&app, id.as_deref(), &mut fields, correlation_id);
-    let read = fields.finish(document);
+    let id = checked.input.assignment_id.as_ref().map(|id| id.0.clone());
+    let read = checked
+        .finish()
+        .map(|input| new_document(&app, input, correlation_id));
     let _lock;
     if let Some(id) = &id {
         _lock = app.locks.lock(id).await;
@@ -103,7 +72,7 @@ pub(crate) async fn create(
             (Err(_), Err(_)) => None,
             (Err(error), Ok(_)) => return Err(error.into()),
         };
-        // A deleted id is told before anything else.
+        // That an id is deleted is told before anything else.
         match (present, &read) {
             (Some(present), _) if present.s3_upload_status == Status::Deleted => {
                 return Err(deleted());
@@ -127,19 +96,15 @@ pub(crate) async fn create(
     }
 }
 
-fn new_document(
-    app: &App,
-    id: Option<&str>,
-    fields: &mut Fields,
-    correlation_id: CorrelationId,
-) -> Assignment {
+fn new_document(app: &App, input: NewAssignment, correlation_id: CorrelationId) -> Assignment {
+    let new_id = || uuid::Uuid::now_v7().to_string();
     let post = Post {
-        assignment_id: id.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned),
-        prompt: read_prompt(fields).unwrap_or_default(),
-        teacher_id: fields.text_within("teacher_id", 1, MAX_TEACHER_CHARACTERS),
-        question_answers: read_question_answers(fields),
-        fresh: fields.flag("fresh").unwrap_or_default(),
-        permanent: fields.flag("permanent").unwrap_or_default(),
+        assignment_id: input.assignment_id.map_or_else(new_id, |id| id.0),
+        prompt: input.prompt.map(|prompt| prompt.0).unwrap_or_default(),
+        teacher_id: input.teacher_id.map(|id| id.0),
+        question_answers: input.question_answers.map(|text| text.0),
+        fresh: input.fresh.unwrap_or_default(),
+        permanent: input.permanent.unwrap_or_default(),
         correlation_id: correlation_id.0,
     };
     let (now, job) = (Timestamp::now(), &app.config.job);

@@ -2,6 +2,7 @@
 //! them. What has no request behind it is the keeper's.
 
 mod app;
+mod body;
 mod change;
 pub mod config;
 mod correlation;

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_domain::assignment::{Assignment, Status, is_valid_id};
-use atelier_store::{Filter, Position};
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_store::Filter;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::create::MAX_TEACHER_CHARACTERS;
+use crate::create::TeacherId;
 use crate::cursor;
-use crate::input::{Fields, IdInPath, Parameters, id_fault};
+use crate::input::field::{Cursor, Ids, ListedStatus, Number};
+use crate::input::{IdInPath, Parameters, input};
 use crate::present::present;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
@@ -35,46 +36,58 @@ pub(crate) struct Page {
     next: Option<String>,
 }
 
-/// How the list is asked.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "describes the query to readers of the OpenAPI document"
-)]
-pub(crate) struct ListQuery {
-    /// Only this teacher's.
-    #[param(min_length = 1, max_length = 256)]
-    teacher_id: Option<String>,
-    /// Only those with this status.
-    #[param(inline)]
-    status: Option<ListedStatus>,
-    /// How many at most.
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// Instead of the list: these assignments, 1 to 50 ids separated by commas; unknown and deleted
-    /// ones are left out.
-    #[param(pattern = "^[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64}){0,49}$")]
-    ids: Option<String>,
-    /// With `ids`: holds the answer for so many seconds while all of them are pending.
-    #[param(minimum = 0, maximum = 20)]
-    wait: Option<u32>,
+input! {
+    /// Which assignments.
+    ListQuery() {
+        /// Only this teacher's.
+        teacher_id: TeacherId,
+        /// Only those with this status.
+        status: ListedStatus,
+        /// How many at most; 20 where it is not given.
+        limit: Number<1, MAX_PAGE>,
+        /// `next` of the page before.
+        after: Cursor,
+        /// Instead of the list: these assignments, 1 to 50 ids separated by commas; unknown and
+        /// deleted ones are left out.
+        ids: Ids<MAX_IDS>,
+        /// With `ids`: holds the answer for this many seconds while all of them are pending.
+        wait: Number<0, MAX_WAIT_SECONDS>,
+    }
 }
 
-/// A status that the list can be asked for.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "describes the query to readers of the OpenAPI document"
-)]
-enum ListedStatus {
-    Pending,
-    Success,
-    Failed,
-    NoImage,
+input! {
+    /// How to read one assignment.
+    ReadQuery() {
+        /// Holds the answer for this many seconds while it is pending.
+        wait: Number<0, MAX_WAIT_SECONDS>,
+    }
+}
+
+impl ListQuery {
+    /// `ids` goes with `wait` alone, and `wait` with `ids` alone.
+    fn check_combination(&self) -> Result<(), Problem> {
+        let given = [
+            ("teacher_id", self.teacher_id.is_some()),
+            ("status", self.status.is_some()),
+            ("limit", self.limit.is_some()),
+            ("after", self.after.is_some()),
+        ];
+        let misplaced: Vec<_> = if self.ids.is_some() {
+            let filters = given.into_iter().filter(|(_, given)| *given);
+            filters.map(|(name, _)| (name, "beside")).collect()
+        } else {
+            self.wait.iter().map(|_| ("wait", "without")).collect()
+        };
+        if misplaced.is_empty() {
+            return Ok(());
+        }
+        let fault = |(name, where_)| {
+            FieldFault::new(name, format!("`{name}` is not known {where_} `ids`."))
+        };
+        Err(Problem::bad_input(
+            misplaced.into_iter().map(fault).collect(),
+        ))
+    }
 }
 
 /// Whether `If-None-Match` of `headers` names `etag`, by weak comparison.
@@ -95,7 +108,7 @@ pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     tag = "assignments",
     params(
         ("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$"),
-        ("wait" = Option<u32>, Query, description = "Holds the answer for so many seconds while it is pending", minimum = 0, maximum = 20),
+        ReadQuery,
         ("If-None-Match" = Option<String>, Header, description = "An ETag that is known"),
     ),
     responses(
@@ -110,11 +123,10 @@ pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 pub(crate) async fn read_one(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
-    Parameters(mut parameters): Parameters,
+    Parameters(query): Parameters<ReadQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wait = parameters.number("wait", 0, MAX_WAIT_SECONDS);
-    let wait = parameters.finish(wait)?.unwrap_or(0);
+    let wait = query.wait.map_or(0, |wait| wait.0);
     let mut document = present(app.store(), &id).await?;
     if wait > 0 && document.s3_upload_status == Status::Pending {
         app.waiters
@@ -153,21 +165,18 @@ pub(crate) async fn read_one(
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Parameters(mut parameters): Parameters,
+    Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Page>, Problem> {
-    if let Some(ids) = parameters.text("ids") {
-        let ids = read_ids(&mut parameters, &ids);
-        let wait = parameters.number("wait", 0, MAX_WAIT_SECONDS);
-        let wait = parameters.finish(wait)?.unwrap_or(0);
-        return read_many(&app, ids, wait).await;
+    query.check_combination()?;
+    if let Some(Ids(ids)) = query.ids {
+        return read_many(&app, ids, query.wait.map_or(0, |wait| wait.0)).await;
     }
     let filter = Filter {
-        teacher_id: parameters.text_within("teacher_id", 1, MAX_TEACHER_CHARACTERS),
-        status: read_status(&mut parameters),
+        teacher_id: query.teacher_id.map(|id| id.0),
+        status: query.status.map(|status| status.0),
     };
-    let limit = parameters.number("limit", 1, MAX_PAGE);
-    let after = read_cursor(&mut parameters);
-    let limit = parameters.finish(limit)?.unwrap_or(DEFAULT_PAGE);
+    let after = query.after.map(|cursor| cursor.0);
+    let limit = query.limit.map_or(DEFAULT_PAGE, |limit| limit.0);
     let mut documents = app.store().list(&filter, after.as_ref(), limit + 1).await?;
     let more = documents.len() > limit as usize;
     documents.truncate(limit as usize);
@@ -202,50 +211,4 @@ async fn read_many(app: &App, ids: Vec<String>, wait: u32) -> Result<Json<Page>,
 
 async fn views(app: &App, documents: &[Assignment]) -> Vec<View> {
     futures_util::future::join_all(documents.iter().map(|document| app.views.of(document))).await
-}
-
-fn read_ids(parameters: &mut Fields, text: &str) -> Vec<String> {
-    let mut ids: Vec<String> = text.split(',').map(str::to_owned).collect();
-    ids.sort();
-    ids.dedup();
-    if ids.iter().any(|id| !is_valid_id(id)) {
-        parameters.fault(id_fault("ids"));
-    } else if ids.len() > MAX_IDS {
-        let detail = format!(
-            "`ids` must name at most {MAX_IDS} assignments, not {}.",
-            ids.len()
-        );
-        parameters.fault(FieldFault::beyond("ids", detail, MAX_IDS as u64));
-    }
-    ids
-}
-
-fn read_status(parameters: &mut Fields) -> Option<Status> {
-    let known = [
-        Status::Pending,
-        Status::Success,
-        Status::Failed,
-        Status::NoImage,
-    ];
-    let word = parameters.text("status")?;
-    let status = known.into_iter().find(|status| status.as_str() == word);
-    if status.is_none() {
-        parameters.fault(FieldFault::new(
-            "status",
-            "`status` must be one of pending, success, failed, no_image.",
-        ));
-    }
-    status
-}
-
-fn read_cursor(parameters: &mut Fields) -> Option<Position> {
-    let text = parameters.text("after")?;
-    let position = cursor::read(&text);
-    if position.is_none() {
-        parameters.fault(FieldFault::new(
-            "after",
-            "`after` must be the `next` of an earlier page.",
-        ));
-    }
-    position
 }

@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::app::App;
-use crate::input;
+use crate::body;
 use crate::problem::Problem;
 
 /// `GET`, `PUT` and `DELETE` of the faults.
@@ -34,9 +34,9 @@ async fn forward(app: &App, path: &str, request: Request) -> Result<Response, Pr
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let (parts, body) = request.into_parts();
-    let bytes = input::read(&parts.headers, body).await?;
-    if parts.method == Method::PUT && !input::is_json(&parts.headers) {
-        return Err(input::not_json());
+    let bytes = body::read(&parts.headers, body).await?;
+    if parts.method == Method::PUT && !body::is_json(&parts.headers) {
+        return Err(body::not_json());
     }
     let method = if parts.method == Method::HEAD {
         Method::GET
