@@ -12,6 +12,7 @@ use atelier_domain::history::History;
 use atelier_domain::throughput::Throughput;
 use atelier_runtime::liveness::Liveness;
 use atelier_store::Store;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -93,6 +94,8 @@ pub struct App {
     pub(crate) waiters: Waiters,
     pub(crate) limit: RateLimit,
     pub(crate) locks: IdLocks,
+    /// A permit for each request that is worked on.
+    pub(crate) in_flight: Semaphore,
     /// Work that goes on after its answer; the drain waits for it.
     pub(crate) background: TaskTracker,
     /// Cancelled when the process drains.
@@ -123,7 +126,8 @@ impl App {
                 findings.throughput.clone(),
                 config.cdn.clone(),
             ),
-            waiters: Waiters::new(store.clone(), draining.clone()),
+            waiters: Waiters::new(store.clone(), config.serve.max_long_polls, draining.clone()),
+            in_flight: Semaphore::new(config.serve.max_in_flight),
             limit: RateLimit::new(store.clone(), config.limit.creates_per_minute),
             locks: IdLocks::default(),
             background,

@@ -16,18 +16,19 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 /// read before it has written, gets the answer.
 const MAX_DISCARDED: usize = 16 << 20;
 
-/// How long a body may take to arrive.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The JSON text in a body.
 ///
 /// # Errors
 /// 415 for another media type or a content coding, and as [`read`].
-pub(crate) async fn read_json(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read_json(
+    headers: &HeaderMap,
+    body: Body,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
     if is_json(headers) {
-        read(headers, body).await
+        read(headers, body, timeout).await
     } else {
-        discard(body, 0).await;
+        discard(body, 0, timeout).await;
         Err(not_json())
     }
 }
@@ -39,8 +40,9 @@ pub(crate) async fn read_json(headers: &HeaderMap, body: Body) -> Result<Bytes, 
 pub(crate) async fn read_optional_json(
     headers: &HeaderMap,
     body: Body,
+    timeout: Duration,
 ) -> Result<Option<Bytes>, Problem> {
-    let bytes = read(headers, body).await?;
+    let bytes = read(headers, body, timeout).await?;
     if matches!(bytes.trim_ascii(), b"" | b"null") {
         Ok(None)
     } else if is_json(headers) {
@@ -53,11 +55,15 @@ pub(crate) async fn read_optional_json(
 /// A whole body.
 ///
 /// # Errors
-/// 413 above [`MAX_BODY`], 408 after [`TIMEOUT`], 415 for a content coding, 400 for a body that
+/// 413 above [`MAX_BODY`], 408 after `timeout`, 415 for a content coding, 400 for a body that
 /// ends early.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
     if let Some(coding) = content_coding(headers) {
-        discard(body, 0).await;
+        discard(body, 0, timeout).await;
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("The Content-Encoding `{coding}` is not read here; send the body as it is."),
@@ -69,17 +75,17 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
     if announced.is_some_and(|length| length > MAX_DISCARDED) {
         return Err(too_large());
     }
-    tokio::time::timeout(TIMEOUT, collect(body))
+    tokio::time::timeout(timeout, collect(body, timeout))
         .await
         .map_err(|_| {
             Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
-                format!("The body must arrive within {} s.", TIMEOUT.as_secs()),
+                format!("The body must arrive within {} s.", timeout.as_secs_f64()),
             )
         })?
 }
 
-async fn collect(body: Body) -> Result<Bytes, Problem> {
+async fn collect(body: Body, timeout: Duration) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -87,7 +93,7 @@ async fn collect(body: Body) -> Result<Bytes, Problem> {
             .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The body ended too early."))?;
         let length = bytes.len() + chunk.len();
         if length > MAX_BODY {
-            discard(Body::from_stream(stream), length).await;
+            discard(Body::from_stream(stream), length, timeout).await;
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);
@@ -95,8 +101,8 @@ async fn collect(body: Body) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-/// Receives a body and drops it, up to [`MAX_DISCARDED`] bytes and [`TIMEOUT`].
-async fn discard(body: Body, mut taken: usize) {
+/// Receives a body and drops it, up to [`MAX_DISCARDED`] bytes and `timeout`.
+async fn discard(body: Body, mut taken: usize, timeout: Duration) {
     let all = async {
         let mut stream = body.into_data_stream();
         while let Some(Ok(chunk)) = stream.next().await {
@@ -106,7 +112,7 @@ async fn discard(body: Body, mut taken: usize) {
             }
         }
     };
-    let _ = tokio::time::timeout(TIMEOUT, all).await;
+    let _ = tokio::time::timeout(timeout, all).await;
 }
 
 /// The first content coding that changes the bytes (RFC 9110, section 8.4), shortened.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
 use atelier_runtime::config::{
-    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
+    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting, http_url,
 };
 use atelier_runtime::telemetry::TelemetryConfig;
 use atelier_store::config::StoreConfig;
@@ -14,6 +14,10 @@ use atelier_store::config::StoreConfig;
 pub struct ApiConfig {
     /// Where it listens.
     pub http: HttpConfig,
+    /// Its limits on connections and requests.
+    pub serve: ServeConfig,
+    /// The names that it is reached by.
+    pub site: SiteConfig,
     /// How much one subject may create.
     pub limit: LimitConfig,
     /// How long jobs take and how often they are tried.
@@ -52,6 +56,8 @@ impl ApiConfig {
     /// Its options.
     pub const SETTINGS: &[&[Setting]] = &[
         HttpConfig::API_SETTINGS,
+        ServeConfig::SETTINGS,
+        SiteConfig::SETTINGS,
         LimitConfig::SETTINGS,
         JobConfig::SETTINGS,
         DrainConfig::SETTINGS,
@@ -67,15 +73,11 @@ impl ApiConfig {
     /// Reads its options. Every fault is told at once.
     pub fn read(mut environment: Environment) -> Result<Self, ConfigFaults> {
         let it = &mut environment;
-        let control = it.text(&ATELIER_CONTROL_URL);
-        if control
-            .as_ref()
-            .is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://"))
-        {
-            it.fault(&ATELIER_CONTROL_URL, "must start with http:// or https://");
-        }
+        let control = http_url(it, &ATELIER_CONTROL_URL);
         let config = Self {
             http: HttpConfig::read_api(it),
+            serve: ServeConfig::read(it),
+            site: SiteConfig::read(it),
             limit: LimitConfig::read(it),
             job: JobConfig::read(it),
             drain: DrainConfig::read(it),
@@ -113,6 +115,115 @@ impl LimitConfig {
     pub fn read(environment: &mut Environment) -> Self {
         Self {
             creates_per_minute: environment.number(&CREATE_LIMIT_PER_MINUTE, 0..=1_000_000),
+        }
+    }
+}
+
+/// The names that the API is reached by.
+#[derive(Clone, Debug)]
+pub struct SiteConfig {
+    /// Host names of `PUBLIC_URL` and `ALLOWED_HOSTS`, without ports.
+    pub hosts: Vec<String>,
+}
+
+const PUBLIC_URL: Setting = Setting {
+    name: "PUBLIC_URL",
+    default: None,
+    help: "Address that people open in their browsers, such as https://atelier.example.org.",
+};
+const ALLOWED_HOSTS: Setting = Setting {
+    name: "ALLOWED_HOSTS",
+    default: None,
+    help: "More host names that pages of this API may be loaded from, separated by commas. Loopback and IP addresses always may. A page from any other name may change nothing (DNS rebinding).",
+};
+
+impl SiteConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[PUBLIC_URL, ALLOWED_HOSTS];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        let mut hosts = Vec::new();
+        if let Some(url) = http_url(environment, &PUBLIC_URL) {
+            let url = url.parse::<http::Uri>().ok();
+            hosts.extend(url.and_then(|url| url.host().map(str::to_owned)));
+        }
+        let listed = environment.text(&ALLOWED_HOSTS).unwrap_or_default();
+        for host in listed.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+            if host
+                .chars()
+                .all(|it| it.is_ascii_alphanumeric() || it == '-' || it == '.')
+            {
+                hosts.push(host.to_owned());
+            } else {
+                let fault = format!("must list host names without scheme and port, not `{host}`");
+                environment.fault(&ALLOWED_HOSTS, &fault);
+            }
+        }
+        Self { hosts }
+    }
+}
+
+/// Limits on connections and requests: beyond them an API refuses instead of slowing down.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Open connections.
+    pub max_connections: usize,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// Requests that are worked on at a time.
+    pub max_in_flight: usize,
+    /// Requests that are held with `?wait=` at a time.
+    pub max_long_polls: usize,
+}
+
+const MAX_CONNECTIONS: Setting = Setting {
+    name: "MAX_CONNECTIONS",
+    default: Some("10000"),
+    help: "Open connections of an API, 1 to 1000000. Beyond, the longest idle one is closed for a new one.",
+};
+const HEAD_TIMEOUT_SECONDS: Setting = Setting {
+    name: "HEAD_TIMEOUT_SECONDS",
+    default: Some("10"),
+    help: "Seconds that the head of a request may take to arrive, 0.1 to 3600.",
+};
+const BODY_TIMEOUT_SECONDS: Setting = Setting {
+    name: "BODY_TIMEOUT_SECONDS",
+    default: Some("10"),
+    help: "Seconds that the body of a request may take to arrive, 0.1 to 3600.",
+};
+const MAX_IN_FLIGHT: Setting = Setting {
+    name: "MAX_IN_FLIGHT",
+    default: Some("256"),
+    help: "Requests that an API works on at a time, 1 to 100000; more are answered 503 at once.",
+};
+const MAX_LONG_POLLS: Setting = Setting {
+    name: "MAX_LONG_POLLS",
+    default: Some("5000"),
+    help: "Requests that an API holds with ?wait= at a time, 0 to 1000000; more are answered at once with the status as it is.",
+};
+
+impl ServeConfig {
+    /// Its options.
+    pub const SETTINGS: &[Setting] = &[
+        MAX_CONNECTIONS,
+        HEAD_TIMEOUT_SECONDS,
+        BODY_TIMEOUT_SECONDS,
+        MAX_IN_FLIGHT,
+        MAX_LONG_POLLS,
+    ];
+
+    /// Reads its options.
+    pub fn read(environment: &mut Environment) -> Self {
+        let seconds = Duration::from_secs_f64;
+        Self {
+            max_connections: environment.number::<u32>(&MAX_CONNECTIONS, 1..=1_000_000) as usize,
+            head_timeout: seconds(environment.number(&HEAD_TIMEOUT_SECONDS, 0.1..=3600.0)),
+            body_timeout: seconds(environment.number(&BODY_TIMEOUT_SECONDS, 0.1..=3600.0)),
+            max_in_flight: environment.number::<u32>(&MAX_IN_FLIGHT, 1..=100_000) as usize,
+            max_long_polls: environment.number::<u32>(&MAX_LONG_POLLS, 0..=1_000_000) as usize,
         }
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn create(
         }
     }
     let document = read?;
-    refuse_if_hopeless(&app, &document)?;
+    refuse_beyond_capacity(&app, &document)?;
     app.limit.charge(&limit::subject(peer)).await?;
     match insert(&app, &document).await? {
         Insert::Taken(present) => repeated(&app, &document, *present).await,
@@ -111,10 +111,11 @@ fn new_document(app: &App, input: NewAssignment, correlation_id: CorrelationId) 
     Assignment::new(post, now, now + job.sweep.resend, now + job.give_up)
 }
 
-/// Nobody is left waiting for a picture that will be given up on.
-fn refuse_if_hopeless(app: &App, document: &Assignment) -> Result<(), Problem> {
+/// Refuses what would still be pending at `give_up_at` even if the fleet worked at its capacity.
+/// How fast it was lately says nothing: it may just have started, or come out of an outage.
+fn refuse_beyond_capacity(app: &App, document: &Assignment) -> Result<(), Problem> {
     let give_up = app.config.job.give_up.as_secs_f64();
-    match app.findings.throughput.latest().wait_at_the_end() {
+    match app.findings.throughput.latest().shortest_wait() {
         Some(wait) if document.s3_upload_status == Status::Pending && wait > give_up => {
             Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,

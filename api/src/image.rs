@@ -6,14 +6,14 @@ use std::time::Instant;
 use atelier_cloud::client::ATTEMPT_TIMEOUT;
 use atelier_cloud::error::CloudError;
 use atelier_cloud::pictures;
-use atelier_cloud::pictures::Found;
+use atelier_cloud::pictures::{Found, Pictures};
 use atelier_domain::assignment::{Assignment, Status, is_valid_id};
 use atelier_domain::failure::Failure;
 use atelier_runtime::telemetry::events::Alert;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::app::App;
@@ -92,8 +92,8 @@ async fn stored(
 ) -> Response {
     let start = Instant::now();
     let id = &document.assignment_id;
-    match app.services.pictures.read(key, document.into()).await {
-        Ok(Some((bytes, found))) => picture(bytes, &found, headers),
+    match load(&app.services.pictures, key, document, headers).await {
+        Ok(Some(answer)) => answer,
         Ok(None) => {
             tracing::warn!(assignment = id, key, "the picture is missing");
             placeholder(Reason::Missing)
@@ -121,20 +121,41 @@ async fn stored(
     }
 }
 
-fn picture(bytes: Bytes, found: &Found, headers: &HeaderMap) -> Response {
-    let mut answer = HeaderMap::new();
-    answer.insert(
+/// The stored picture as the answer; `None` if there is none. A picture that the caller has already
+/// is not loaded.
+async fn load(
+    pictures: &Pictures,
+    key: &str,
+    document: &Assignment,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, CloudError> {
+    if headers.contains_key(IF_NONE_MATCH) {
+        match pictures.find(key, document.into()).await? {
+            Some(found) if is_known(headers, &found.etag) => {
+                let answer = (StatusCode::NOT_MODIFIED, cached(&found)).into_response();
+                return Ok(Some(answer));
+            }
+            _ => {}
+        }
+    }
+    let loaded = pictures.read(key, document.into()).await?;
+    Ok(loaded.map(|(bytes, found)| {
+        let mut answer = cached(&found);
+        answer.insert(CONTENT_TYPE, content_type(&found.content_type));
+        (answer, Body::from(bytes)).into_response()
+    }))
+}
+
+fn cached(found: &Found) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
         CACHE_CONTROL,
         HeaderValue::from_static(pictures::CACHE_CONTROL),
     );
     if let Ok(etag) = HeaderValue::from_str(&found.etag) {
-        answer.insert(ETAG, etag);
+        headers.insert(ETAG, etag);
     }
-    if is_known(headers, &found.etag) {
-        return (StatusCode::NOT_MODIFIED, answer).into_response();
-    }
-    answer.insert(CONTENT_TYPE, content_type(&found.content_type));
-    (answer, Body::from(bytes)).into_response()
+    headers
 }
 
 /// Nothing that a browser would run is served from our own address.

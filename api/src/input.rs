@@ -5,6 +5,8 @@
 pub(crate) mod field;
 mod json;
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use serde_json::{Map, Value};
@@ -14,6 +16,7 @@ use utoipa::openapi::{RefOr, Required};
 
 use atelier_domain::assignment::is_valid_id;
 
+use crate::app::App;
 use crate::body;
 use crate::problem::{FieldFault, Problem};
 use field::Field;
@@ -247,12 +250,12 @@ impl<I: Input, S: Sync> FromRequestParts<S> for Parameters<I> {
 #[derive(Debug)]
 pub(crate) struct JsonBody<I>(pub(crate) Checked<I>);
 
-impl<I: Input, S: Sync> FromRequest<S> for JsonBody<I> {
+impl<I: Input> FromRequest<Arc<App>> for JsonBody<I> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = body::read_json(&parts.headers, body).await?;
+        let bytes = body::read_json(&parts.headers, body, app.config.serve.body_timeout).await?;
         Ok(Self(Fields::of_json(&bytes)?.read()))
     }
 }
@@ -261,12 +264,13 @@ impl<I: Input, S: Sync> FromRequest<S> for JsonBody<I> {
 #[derive(Debug)]
 pub(crate) struct OptionalJsonBody<I>(pub(crate) I);
 
-impl<I: Input, S: Sync> FromRequest<S> for OptionalJsonBody<I> {
+impl<I: Input> FromRequest<Arc<App>> for OptionalJsonBody<I> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let fields = match body::read_optional_json(&parts.headers, body).await? {
+        let timeout = app.config.serve.body_timeout;
+        let fields = match body::read_optional_json(&parts.headers, body, timeout).await? {
             Some(bytes) => Fields::of_json(&bytes)?,
             None => Fields::default(),
         };

@@ -1,10 +1,12 @@
 //! Atelier's HTTP API and its page: stores assignments, sends their jobs, shows what became of
 //! them. What has no request behind it is the keeper's.
 
+mod admission;
 mod app;
 mod body;
 mod change;
 pub mod config;
+mod connections;
 mod correlation;
 mod create;
 mod cursor;

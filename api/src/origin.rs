@@ -1,41 +1,74 @@
 //! Pages of other sites may not change anything here in the name of whoever looks at them.
 
-use axum::extract::Request;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{HOST, ORIGIN};
+use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::app::App;
 use crate::problem::Problem;
 
-/// Refuses changes that a browser says come from another site. Programs send no such headers.
-pub(crate) async fn refuse_other_sites(request: Request, next: Next) -> Response {
+/// Refuses changes from a page of another site, and from a page whose name was made to resolve to
+/// this host (DNS rebinding). Programs, which send no headers of a browser, are not concerned.
+pub(crate) async fn refuse_other_sites(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if reads || is_same_site(request.headers()) {
-        return next.run(request).await;
+    let headers = request.headers();
+    let detail = if reads || !is_from_page(headers) {
+        None
+    } else if !is_same_site(headers) {
+        Some("A page of another site may not do this.".to_owned())
+    } else {
+        foreign_host(headers, &app.config.site.hosts)
+    };
+    match detail {
+        None => next.run(request).await,
+        Some(detail) => Problem::new(StatusCode::FORBIDDEN, detail).into_response(),
     }
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "A page of another site may not do this.",
-    )
-    .into_response()
 }
 
-/// What the browser says itself counts first; an older one sends the origin only.
+fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether a browser says that a page sends this.
+fn is_from_page(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-site") || headers.contains_key(ORIGIN)
+}
+
+/// `Sec-Fetch-Site` counts first; an older browser sends the origin only.
 fn is_same_site(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
-    match headers.get(ORIGIN) {
-        None => true,
-        Some(_) => text(ORIGIN)
-            .and_then(|origin| origin.split_once("://"))
-            .is_some_and(|(_, authority)| Some(authority) == text(HOST)),
-    }
+    text(headers, ORIGIN)
+        .and_then(|origin| origin.split_once("://"))
+        .is_some_and(|(_, authority)| Some(authority) == text(headers, HOST))
+}
+
+/// Why the name that the page was loaded from is not one of ours. A page that was loaded by an IP
+/// address has no name that could resolve to another host.
+fn foreign_host(headers: &HeaderMap, known: &[String]) -> Option<String> {
+    let host = text(headers, HOST).and_then(|host| host.parse::<Authority>().ok());
+    let name = host.as_ref().map_or("", Authority::host);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let ours = address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    (!ours).then(|| {
+        format!("`{name}` is not a name of this service; PUBLIC_URL or ALLOWED_HOSTS may list it.")
+    })
 }
 
 #[cfg(test)]
@@ -43,11 +76,40 @@ mod tests {
     use super::*;
     use http::HeaderName;
 
-    fn same_site(headers: &[(&'static str, &'static str)]) -> bool {
+    fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
         let pairs = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        is_same_site(&pairs.collect())
+        pairs.collect()
+    }
+
+    fn same_site(headers: &[(&'static str, &'static str)]) -> bool {
+        let headers = map(headers);
+        !is_from_page(&headers) || is_same_site(&headers)
+    }
+
+    #[test]
+    fn a_name_that_is_not_ours_may_have_been_rebound() {
+        let known = ["atelier.example.org".to_owned()];
+        let refused = |host| foreign_host(&map(&[("host", host)]), &known).is_some();
+        for ours in [
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "192.168.1.9",
+            "Atelier.Example.org",
+        ] {
+            assert!(!refused(ours), "{ours}");
+        }
+        for foreign in [
+            "evil.example.org:8080",
+            "localhost.evil.example.org",
+            "atelier.example.org.evil",
+            "127.0.0.1.evil.example.org",
+            "",
+        ] {
+            assert!(refused(foreign), "{foreign}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rust_embed::Embed;
 
 use crate::app::App;
 use crate::problem::Problem;
-use crate::read::is_known;
+use crate::read::{is_known, not_modified};
 use crate::view::weak_etag;
 
 #[derive(Embed)]
@@ -73,7 +73,7 @@ pub(crate) fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
         }
     }
     if is_known(headers, &etag) {
-        return (StatusCode::NOT_MODIFIED, answer).into_response();
+        return not_modified(answer);
     }
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     (answer, file.data.into_owned()).into_response()

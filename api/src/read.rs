@@ -8,7 +8,7 @@ use atelier_store::Filter;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -101,6 +101,13 @@ pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag.trim() == "*" || opaque(tag) == opaque(etag))
 }
 
+/// The 304 of an answer that would have been compressed for those who accept it: it varies as that
+/// does (RFC 9110, section 15.4.5).
+pub(crate) fn not_modified(mut headers: HeaderMap) -> Response {
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    (StatusCode::NOT_MODIFIED, headers).into_response()
+}
+
 /// Reads an assignment.
 #[utoipa::path(
     get,
@@ -146,7 +153,7 @@ pub(crate) async fn read_one(
         answer.insert(RETRY_AFTER, (seconds as u64).into());
     }
     Ok(if is_known(&headers, &etag) {
-        (StatusCode::NOT_MODIFIED, answer).into_response()
+        not_modified(answer)
     } else {
         (answer, Json(view)).into_response()
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::admission::admit;
 use crate::app::App;
 use crate::correlation::correlate;
 use crate::fleet::{self, control, dead_letters};
@@ -41,12 +42,18 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 )]
 struct Description;
 
-fn calls() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Description::openapi())
+/// The calls of users; an overloaded process refuses some of them.
+fn users_calls() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
         .routes(routes!(create::create, read::list))
         .routes(routes!(read::read_one, change::patch, change::delete))
         .routes(routes!(image::image))
         .routes(routes!(change::retry))
+}
+
+/// The calls of operators and load balancers, which are always answered.
+fn operators_calls() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
         .routes(routes!(fleet::fleet_json))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::drop_dead_letter))
@@ -55,14 +62,21 @@ fn calls() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::ready))
 }
 
+fn calls(users: OpenApiRouter<Arc<App>>) -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(users)
+        .merge(operators_calls())
+}
+
 /// The OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    calls().into_openapi()
+    calls(users_calls()).into_openapi()
 }
 
 /// Every address of the API and its page.
 pub fn router(app: Arc<App>) -> Router {
-    let (calls, description) = calls().split_for_parts();
+    let admitted = users_calls().layer(from_fn_with_state(app.clone(), admit));
+    let (calls, description) = calls(admitted).split_for_parts();
     let description = Arc::new(description);
     let docs = Router::new()
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").validator_url("none")))
@@ -86,11 +100,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/complete/{id}", get(page::complete))
         .route("/favicon.ico", get(page::favicon))
         .route("/assets/{*path}", get(page::asset))
-        .with_state(app)
+        .with_state(app.clone())
         .merge(docs)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn(refuse_other_sites))
+        .layer(from_fn_with_state(app.clone(), refuse_other_sites))
         .layer(from_fn(in_time))
         .layer(from_fn(correlate))
         .layer(from_fn(harden))

@@ -14,7 +14,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
         let app = app.clone();
         async move { app.waiters.run().await }
     });
-    server::serve(listener, routes::router(app.clone()), app.draining.clone()).await;
+    let router = routes::router(app.clone());
+    server::serve(listener, router, &app.config.serve, app.draining.clone()).await;
     let _ = waiting.await;
     app.background.close();
     app.background.wait().await;

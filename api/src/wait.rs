@@ -22,6 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Waiters {
     store: Arc<dyn Store>,
+    max: usize,
     stop: CancellationToken,
     waiting: Mutex<Waiting>,
     /// Notified when a request begins to wait.
@@ -53,10 +54,11 @@ impl Drop for Place<'_> {
 }
 
 impl Waiters {
-    /// Nobody waits yet; those who come look into `store` until `stop`.
-    pub(crate) fn new(store: Arc<dyn Store>, stop: CancellationToken) -> Self {
+    /// Nobody waits yet. At most `max` wait at a time, for changes in `store`, until `stop`.
+    pub(crate) fn new(store: Arc<dyn Store>, max: usize, stop: CancellationToken) -> Self {
         Self {
             store,
+            max,
             stop,
             waiting: Mutex::default(),
             arrival: Notify::new(),
@@ -67,9 +69,12 @@ impl Waiters {
         self.waiting.lock().expect("no panic while held")
     }
 
-    fn arrive(&self, ids: Vec<String>) -> (Place<'_>, oneshot::Receiver<()>) {
+    fn arrive(&self, ids: Vec<String>) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
         let (done, settled) = oneshot::channel();
         let mut waiting = self.lock();
+        if waiting.by_number.len() >= self.max {
+            return None;
+        }
         let number = waiting.next;
         waiting.next += 1;
         waiting.by_number.insert(number, Waiter { ids, done });
@@ -79,7 +84,7 @@ impl Waiters {
             waiters: self,
             number,
         };
-        (place, settled)
+        Some((place, settled))
     }
 
     fn ids(&self) -> Vec<String> {
@@ -106,9 +111,12 @@ impl Waiters {
         }
     }
 
-    /// Returns when one of `ids` is no longer pending, `wait` is over, or the process drains.
+    /// Returns when one of `ids` is no longer pending, `wait` is over, or the process drains; at once
+    /// while too many others wait.
     pub(crate) async fn wait_for(&self, ids: Vec<String>, wait: Duration) {
-        let (_place, settled) = self.arrive(ids);
+        let Some((_place, settled)) = self.arrive(ids) else {
+            return;
+        };
         tokio::select! {
             _ = settled => {}
             () = tokio::time::sleep(wait) => {}

@@ -91,6 +91,7 @@ pub fn start(
         store: services.store.clone(),
         jobs: services.queues.jobs.clone(),
         throughput: findings.throughput.clone(),
+        history: findings.history.clone(),
         liveness: findings.meter.clone(),
         stop: stop.clone(),
     };

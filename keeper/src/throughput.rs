@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_cloud::queue::Queue;
+use atelier_domain::heartbeat::SILENCE;
+use atelier_domain::history::History;
 use atelier_domain::throughput::{Measured, Throughput};
 use atelier_domain::timestamp::Timestamp;
 use atelier_runtime::liveness::Liveness;
@@ -29,6 +31,7 @@ pub struct ThroughputMeter {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: Queue,
     pub(crate) throughput: Arc<Throughput>,
+    pub(crate) history: Arc<History>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) stop: CancellationToken,
 }
@@ -48,6 +51,15 @@ impl ThroughputMeter {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
+    }
+
+    async fn capacity(&self, now: Timestamp) -> Result<Option<f64>, StoreError> {
+        let Some(seconds) = self.history.mean_job_seconds() else {
+            return Ok(None);
+        };
+        let workers = self.store.heartbeats(now - SILENCE).await?;
+        let slots: u32 = workers.iter().map(|worker| worker.slots).sum();
+        Ok((slots > 0 && seconds > 0.0).then(|| f64::from(slots) / seconds))
     }
 
     /// The fleet had work all the time since the oldest pending assignment was posted: only that
@@ -78,6 +90,7 @@ impl ThroughputMeter {
         };
         Ok(Measured {
             jobs_per_second,
+            capacity_per_second: self.capacity(now).await?,
             queued,
             oldest_pending,
         })

@@ -34,7 +34,7 @@ async fn forward(app: &App, path: &str, request: Request) -> Result<Response, Pr
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body).await?;
+    let bytes = body::read(&parts.headers, body, app.config.serve.body_timeout).await?;
     if parts.method == Method::PUT && !body::is_json(&parts.headers) {
         return Err(body::not_json());
     }

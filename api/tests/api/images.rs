@@ -92,8 +92,14 @@ async fn without_a_cdn_the_api_hands_the_bytes_out() {
     let etag = answer.headers()["etag"].clone();
     assert_eq!(answer.bytes().await.unwrap(), PICTURE);
     let call = world.call(Method::GET, &path).header("if-none-match", etag);
+    let loaded = || world.cloud.counters().get(Service::S3, "get_object");
+    let before = loaded();
     let again = call.send().await.unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(loaded(), before, "the object is not loaded again");
+    let call = world.call(Method::GET, &path);
+    let other = call.header("if-none-match", "\"another\"").send().await;
+    assert_eq!(other.unwrap().bytes().await.unwrap(), PICTURE);
 }
 
 // Feature: s3-image-storage, Property 3: Naming convention consistency

@@ -67,6 +67,8 @@ async fn bodies_that_are_no_json_objects_are_refused() {
         ("", "application/json", 400),
         ("prompt=x", "application/x-www-form-urlencoded", 415),
         ("{}", "text/plain", 415),
+        (r#"{"prompt":"a","prompt":"b"}"#, "application/json", 400),
+        (r#"{"prompt":"a"} x"#, "application/json", 400),
     ] {
         let call = world.call(Method::POST, "/assignments");
         let call = call.header("content-type", kind).body(body);
@@ -80,6 +82,71 @@ async fn bodies_that_are_no_json_objects_are_refused() {
     let answer = call.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(faults(&problem(answer).await)[0].1, Some(1 << 20));
+}
+
+#[tokio::test]
+async fn a_body_in_a_coding_that_is_not_read_is_refused() {
+    let world = World::start().await;
+    for (coding, status) in [
+        ("gzip", 415),
+        ("identity, br", 415),
+        ("x-of-somebody", 415),
+        ("identity", 201),
+    ] {
+        let call = world.call(Method::POST, "/assignments");
+        let call = call.header("content-type", "application/json");
+        let call = call.header("content-encoding", coding).body("{}");
+        assert_eq!(call.send().await.unwrap().status(), status, "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_ignored() {
+    let world = World::start().await;
+    let call = world.call(Method::POST, "/assignments");
+    let call = call.header("content-type", "application/json");
+    let answer = call.body("\u{feff}{\"prompt\":\"a fox\"}").send().await;
+    assert_eq!(answer.unwrap().status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_prompt_that_shows_nothing_makes_no_picture() {
+    let world = World::start().await;
+    for prompt in [
+        "",
+        " \t\n",
+        "\u{200b}",
+        "\u{feff}\u{2060} \u{00ad}",
+        "\u{3164}\u{115f}\u{ffa0}",
+        "\u{2800}",
+        "\u{e0041}\u{fe0f}",
+        "\u{0000}\u{0007}",
+    ] {
+        let answer = world.post("/assignments", &json!({"prompt": prompt})).await;
+        assert_eq!(answer.status(), StatusCode::CREATED, "{prompt:?}");
+        let view: Value = answer.json().await.unwrap();
+        assert_eq!(view["s3_upload_status"], "no_image");
+    }
+    let shown = json!({"prompt": "\u{200d}\u{1f98a}"});
+    let answer = world.post("/assignments", &shown).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_page_under_a_name_that_is_not_ours_changes_nothing() {
+    let world = World::with(&[("ALLOWED_HOSTS", "school.example")]).await;
+    for (host, status) in [
+        ("rebound.example", StatusCode::FORBIDDEN),
+        ("school.example", StatusCode::CREATED),
+    ] {
+        let call = world.call(Method::POST, "/assignments").json(&json!({}));
+        let call = call.header("host", host);
+        let from_page = call.header("origin", format!("http://{host}"));
+        assert_eq!(from_page.send().await.unwrap().status(), status, "{host}");
+    }
+    let program = world.call(Method::POST, "/assignments").json(&json!({}));
+    let answer = program.header("host", "a-load-balancer.example").send();
+    assert_eq!(answer.await.unwrap().status(), StatusCode::CREATED);
 }
 
 #[tokio::test]

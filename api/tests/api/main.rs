@@ -5,6 +5,7 @@ mod creates;
 mod fleet;
 mod images;
 mod inputs;
+mod overload;
 mod pages;
 mod reads;
 mod stops;

@@ -16,11 +16,13 @@ async fn a_known_state_is_not_sent_again() {
     let answer = world.get(&path).await;
     assert!(answer.headers().contains_key("retry-after"));
     let etag = answer.headers()["etag"].clone();
+    let vary = answer.headers()["vary"].clone();
     let call = world
         .call(Method::GET, &path)
         .header("if-none-match", &etag);
     let again = call.send().await.unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(again.headers()["vary"], vary);
     assert!(again.headers().contains_key("x-correlation-id"));
     world.fail(&id).await;
     let call = world

@@ -206,8 +206,21 @@ impl World {
         );
     }
 
+    /// As a worker does that took `seconds` for the picture.
+    pub(crate) async fn succeed_after(&self, id: &str, seconds: f64) {
+        let stages = StageSeconds {
+            generate: Some(seconds),
+            ..StageSeconds::default()
+        };
+        self.finish(id, None, stages).await;
+    }
+
     /// As a worker does, with or without a picture in the bucket.
     pub(crate) async fn succeed(&self, id: &str, bytes: Option<&'static [u8]>) {
+        self.finish(id, bytes, StageSeconds::default()).await;
+    }
+
+    async fn finish(&self, id: &str, bytes: Option<&'static [u8]>, stage_seconds: StageSeconds) {
         let token = self.claim(id, 60).await;
         let document = self.document(id).await;
         let metadata = ImageMetadata::new(100, 50, "webp", "1024x1024".to_owned());
@@ -243,7 +256,7 @@ impl World {
             metadata,
             model: "a model".to_owned(),
             reuse_key: "key".to_owned(),
-            stage_seconds: StageSeconds::default(),
+            stage_seconds,
             uploads: 1,
             cost_usd: 0.04,
         };

@@ -147,6 +147,17 @@ pub struct StageSeconds {
     pub upload: Option<f64>,
 }
 
+impl StageSeconds {
+    /// The time that a worker spent on it; `None` where no stage was measured.
+    pub fn work(&self) -> Option<f64> {
+        let stages = [self.generate, self.optimize, self.upload];
+        stages
+            .into_iter()
+            .flatten()
+            .reduce(|sum, stage| sum + stage)
+    }
+}
+
 /// The document. Its id is the idempotency key of everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {

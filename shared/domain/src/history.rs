@@ -21,6 +21,9 @@ pub const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// writes take time.
 pub const LAG: Duration = Duration::from_secs(2);
 
+/// Pictures that must have been made before their mean duration says anything.
+pub const MIN_MEASURED: u32 = 20;
+
 /// How often each failure happened, by its code.
 type Failures = BTreeMap<String, u64>;
 
@@ -99,6 +102,7 @@ impl Mean {
 #[derive(Debug, Default)]
 struct Bucket {
     sample: Sample,
+    job: Mean,
     generate: Mean,
     optimize: Mean,
     upload: Mean,
@@ -167,6 +171,17 @@ impl History {
         buckets.map(|(_, bucket)| bucket.sample.done).sum()
     }
 
+    /// Mean time that a worker spent on a picture in the last 15 minutes, in seconds; `None` before
+    /// [`MIN_MEASURED`] of them.
+    pub fn mean_job_seconds(&self) -> Option<f64> {
+        let mut jobs = Mean::default();
+        for bucket in self.lock().buckets.values() {
+            jobs.sum += bucket.job.sum;
+            jobs.count += bucket.job.count;
+        }
+        (jobs.count >= MIN_MEASURED).then_some(jobs.get()).flatten()
+    }
+
     /// Adds a finished document.
     pub fn record_finished(&self, document: &Assignment) {
         let Some(at) = document.finished_at else {
@@ -178,6 +193,7 @@ impl History {
         if document.s3_upload_status == Status::Success {
             bucket.sample.done += 1;
             totals.done += 1;
+            bucket.job.add(document.stage_seconds.work());
         }
         if let Some(failure) = &document.failure {
             for failed in [&mut bucket.sample.failed, &mut totals.failed] {

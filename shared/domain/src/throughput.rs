@@ -11,6 +11,9 @@ pub struct Measured {
     pub jobs_per_second: Option<f64>,
     /// Jobs in the queue, those in flight included.
     pub queued: u64,
+    /// Jobs that the fleet can do in a second at most: the slots of live workers by the mean
+    /// duration of a job; `None` until enough jobs have finished to know, or without workers.
+    pub capacity_per_second: Option<f64>,
     /// When the oldest pending assignment was posted.
     pub oldest_pending: Option<Timestamp>,
 }
@@ -22,7 +25,12 @@ impl Measured {
         Some((seconds * 10.0).round() / 10.0)
     }
 
-    /// How long a job waits that is posted now, in seconds.
+    /// How long a job waits that is posted now if the fleet works at its capacity, in seconds.
+    pub fn shortest_wait(&self) -> Option<f64> {
+        Some(self.queued as f64 / self.capacity_per_second?)
+    }
+
+    /// How long a job is expected to wait that is posted now, in seconds.
     pub fn wait_at_the_end(&self) -> Option<f64> {
         self.wait_behind(self.queued)
     }
