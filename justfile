@@ -10,7 +10,7 @@ test:
 
 # The same with MongoDB and ElasticMQ as judges
 judge:
-    judges/run cargo test --workspace
+    conformance/run cargo test --workspace
 
 # What a change has to pass
 check:

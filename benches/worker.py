@@ -12,7 +12,7 @@ Queue, bucket and store can be other people's, of which the script makes what it
 signing (ElasticMQ, moto):
 
     moto_server --port 5555 &
-    judges/run sh -c 'benches/worker.py --binaries target/release --jobs 100 \\
+    conformance/run sh -c 'benches/worker.py --binaries target/release --jobs 100 \\
         --sqs "$ATELIER_TEST_SQS_ENDPOINT" --s3 http://127.0.0.1:5555 \\
         --store "$ATELIER_TEST_MONGODB_URI"'
 """

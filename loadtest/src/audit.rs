@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What an audit said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audit {
+pub(crate) struct Audit {
     /// Its exit code; absent where a signal ended it.
     pub exit_code: Option<i32>,
     /// What its JSON counts, where it printed such (`atelier audit --json`).
@@ -16,7 +16,7 @@ pub struct Audit {
 
 impl Audit {
     /// Whether it found nothing.
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.exit_code == Some(0)
     }
 
@@ -24,7 +24,7 @@ impl Audit {
     ///
     /// # Errors
     /// When no shell can be started.
-    pub async fn run(command: &str) -> std::io::Result<Self> {
+    pub(crate) async fn run(command: &str) -> std::io::Result<Self> {
         let command = command.to_owned();
         let run = move || Command::new("sh").args(["-c", &command]).output();
         let output = tokio::task::spawn_blocking(run).await??;

@@ -10,7 +10,7 @@ use crate::client::{Answer, CallError, Client};
 
 /// Where a resource came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// The session's own cache.
     Cache,
     /// The network, which said that the cached one still holds.
@@ -21,7 +21,7 @@ pub enum Source {
 
 /// How a CDN answered (`x-cache`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CdnAnswer {
+pub(crate) enum CdnAnswer {
     /// From its own cache.
     Hit,
     /// From the bucket.
@@ -30,7 +30,7 @@ pub enum CdnAnswer {
 
 /// A resource as the session got it.
 #[derive(Clone, Debug)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// Where a redirect leads.
     pub location: Option<Url>,
     /// Its media type.
@@ -51,7 +51,7 @@ struct Kept {
 
 /// One session of one person.
 #[derive(Default)]
-pub struct Browser {
+pub(crate) struct Browser {
     cache: HashMap<Url, Kept>,
 }
 
@@ -60,7 +60,7 @@ impl Browser {
     ///
     /// # Errors
     /// Whatever the network says that is neither good nor a redirect nor "not modified".
-    pub async fn get(
+    pub(crate) async fn get(
         &mut self,
         client: &Client,
         url: Url,

@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 /// The classes that look at assignments.
 #[derive(Debug)]
-pub struct Classroom {
+pub(crate) struct Classroom {
     size: u32,
     at_once: usize,
     state: Mutex<State>,
@@ -24,7 +24,7 @@ struct State {
 
 impl Classroom {
     /// Classes of `size` sessions, as many at once as fit `users`.
-    pub fn new(size: u32, users: usize) -> Self {
+    pub(crate) fn new(size: u32, users: usize) -> Self {
         Self {
             size,
             at_once: (users / 25).max(1),
@@ -33,7 +33,7 @@ impl Classroom {
     }
 
     /// An assignment got its picture.
-    pub fn add(&self, id: String) {
+    pub(crate) fn add(&self, id: String) {
         self.state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -45,7 +45,7 @@ impl Classroom {
     ///
     /// The newest one that no class has opened comes next; when there is none, a later class
     /// opens an older one again.
-    pub fn take_seat(&self, rng: &mut Rng) -> Option<String> {
+    pub(crate) fn take_seat(&self, rng: &mut Rng) -> Option<String> {
         let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.classes.len() < self.at_once {
             if let Some(id) = state.unseen.pop() {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use reqwest::Url;
 
-use crate::scaling::ScalingArgs;
+use atelier_capacity::ScalingArgs;
 
 /// Load tests that judge Atelier, and its fleet's scaling replayed before it costs money.
 ///
 /// Exits 0 if every criterion holds, 1 if one does not, 64 for bad usage.
 #[derive(Debug, Parser)]
 #[command(name = "atelier-loadtest", version)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -26,7 +26,7 @@ impl Cli {
     ///
     /// # Errors
     /// What is wrong, or the help or version that was asked for.
-    pub fn of_process() -> Result<Self, clap::Error> {
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
         let command = Self::command().mut_subcommands(|subcommand| {
             subcommand.mut_args(|arg| {
                 let takes_values = arg.get_action().takes_values();
@@ -39,7 +39,7 @@ impl Cli {
 
 /// One subcommand a load test.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// 10 users for 5 minutes.
     Baseline(ScenarioArgs),
     /// 50 users for 10 minutes, coming at 5 users a second.
@@ -54,14 +54,9 @@ pub enum Command {
     Scaling(ScalingArgs),
 }
 
-/// What was asked for cannot be done as asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BadUsage(pub String);
-
 /// Where the load goes and where the results go.
 #[derive(Clone, Debug, Args)]
-pub struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// Address of the API, as in http://127.0.0.1:8080
     #[arg(long, value_parser = http_url)]
     pub url: Url,
@@ -100,7 +95,7 @@ pub struct TargetArgs {
 
 /// A scenario of the closed model.
 #[derive(Clone, Debug, Args)]
-pub struct ScenarioArgs {
+pub(crate) struct ScenarioArgs {
     /// Address and results.
     #[command(flatten)]
     pub target: TargetArgs,
@@ -132,7 +127,7 @@ pub struct ScenarioArgs {
 
 /// The open model: requests a second, whatever the answers take.
 #[derive(Clone, Debug, Args)]
-pub struct PostArgs {
+pub(crate) struct PostArgs {
     /// Address and results.
     #[command(flatten)]
     pub target: TargetArgs,

@@ -14,7 +14,7 @@ const WAIT_SECONDS: u32 = 20;
 
 /// What a load test reads of an assignment's document.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Document {
+pub(crate) struct Document {
     /// The id.
     pub assignment_id: String,
     /// Where it stands.
@@ -53,7 +53,7 @@ fn first_round() -> u32 {
 /// Where an assignment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub(crate) enum Status {
     /// A picture is to be made.
     Pending,
     /// The picture is stored.
@@ -66,7 +66,7 @@ pub enum Status {
 
 /// Sizes before and after optimizing, in bytes.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ImageMetadata {
+pub(crate) struct ImageMetadata {
     /// As the model returned it.
     pub original_size_bytes: u64,
     /// As it is stored.
@@ -75,14 +75,14 @@ pub struct ImageMetadata {
 
 /// Why there is no picture.
 #[derive(Clone, Debug, Deserialize)]
-pub struct FailureNote {
+pub(crate) struct FailureNote {
     /// The failure's code.
     pub code: String,
 }
 
 /// What is posted.
 #[derive(Debug, Serialize)]
-pub struct NewAssignment {
+pub(crate) struct NewAssignment {
     /// What the picture shows.
     pub prompt: String,
     /// Who asks.
@@ -91,7 +91,7 @@ pub struct NewAssignment {
 
 /// Why a call failed, in the few words by which errors are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// No answer in time.
     Timeout,
     /// No connection.
@@ -130,7 +130,7 @@ impl From<reqwest::Error> for CallError {
 
 /// An answer read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -143,12 +143,12 @@ pub struct Answer {
 
 impl Answer {
     /// A header as text, where it is there.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// The JSON in its body, if it is a good answer.
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, CallError> {
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, CallError> {
         if !self.status.is_success() {
             return Err(CallError::Status(self.status.as_u16()));
         }
@@ -158,7 +158,7 @@ impl Answer {
 
 /// A client of one API.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     bearer: Option<String>,
@@ -170,7 +170,11 @@ impl Client {
     ///
     /// # Errors
     /// When no TLS can be had.
-    pub fn new(base: Url, bearer: Option<String>, timeout: Duration) -> reqwest::Result<Self> {
+    pub(crate) fn new(
+        base: Url,
+        bearer: Option<String>,
+        timeout: Duration,
+    ) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .timeout(timeout)
@@ -186,12 +190,12 @@ impl Client {
     }
 
     /// Requests sent so far.
-    pub fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
     /// An address under the API's own.
-    pub fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         let (path, query) = path
             .split_once('?')
@@ -205,13 +209,16 @@ impl Client {
     }
 
     /// Asks for anything, at the API or at the CDN, which gets no token.
-    pub async fn get(&self, url: Url, headers: HeaderMap) -> Result<Answer, CallError> {
+    pub(crate) async fn get(&self, url: Url, headers: HeaderMap) -> Result<Answer, CallError> {
         let ours = url.origin() == self.base.origin();
         self.send(self.http.get(url).headers(headers), ours).await
     }
 
     /// Posts an assignment.
-    pub async fn create(&self, new: &NewAssignment) -> Result<(Document, Duration), CallError> {
+    pub(crate) async fn create(
+        &self,
+        new: &NewAssignment,
+    ) -> Result<(Document, Duration), CallError> {
         let answer = self
             .send(self.http.post(self.url("assignments")).json(new), true)
             .await?;
@@ -219,7 +226,7 @@ impl Client {
     }
 
     /// Reads a document, waiting on the server's side until it is final where it is asked to.
-    pub async fn document(&self, id: &str, wait: bool) -> Result<Document, CallError> {
+    pub(crate) async fn document(&self, id: &str, wait: bool) -> Result<Document, CallError> {
         let query = if wait {
             format!("?wait={WAIT_SECONDS}")
         } else {
@@ -232,7 +239,7 @@ impl Client {
     /// Follows a document until it is final, as the page does, or until `until`.
     ///
     /// Each call that fails is told to `failed` and tried again.
-    pub async fn follow(
+    pub(crate) async fn follow(
         &self,
         id: &str,
         until: Instant,

@@ -15,7 +15,7 @@ const HEADS_PER_PICTURE: f64 = 1.0;
 
 /// USD a thousand pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CostPerThousand {
+pub(crate) struct CostPerThousand {
     /// Puts, heads and the CDN's gets.
     pub s3_requests_usd: f64,
     /// A month in S3 Standard, optimized.
@@ -28,7 +28,7 @@ pub struct CostPerThousand {
 
 impl CostPerThousand {
     /// From the totals of a run and its CDN's misses; none without a picture.
-    pub fn of(totals: &Totals, cdn_misses: u64) -> Option<Self> {
+    pub(crate) fn of(totals: &Totals, cdn_misses: u64) -> Option<Self> {
         if totals.pictures == 0 {
             return None;
         }

@@ -1,108 +1,20 @@
-//! What a run is judged by.
+//! The criteria of a run.
 
-use serde::{Deserialize, Serialize};
+use atelier_report::criterion::{Comparison, Criterion};
 
 use crate::audit::Audit;
 use crate::fleet::{FleetHistory, Growth};
 use crate::ledger::Totals;
 use crate::measure::{State, Timing};
 
-/// How a figure is held against its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Comparison {
-    /// The figure must be below the limit.
-    #[serde(rename = "<")]
-    Below,
-    /// It must not be above.
-    #[serde(rename = "<=")]
-    AtMost,
-    /// It must be above.
-    #[serde(rename = ">")]
-    Above,
-    /// It must not be below.
-    #[serde(rename = ">=")]
-    AtLeast,
-}
-
-impl Comparison {
-    /// The sign.
-    pub const fn sign(self) -> &'static str {
-        match self {
-            Self::Below => "<",
-            Self::AtMost => "≤",
-            Self::Above => ">",
-            Self::AtLeast => "≥",
-        }
-    }
-
-    fn holds(self, figure: f64, limit: f64) -> bool {
-        match self {
-            Self::Below => figure < limit,
-            Self::AtMost => figure <= limit,
-            Self::Above => figure > limit,
-            Self::AtLeast => figure >= limit,
-        }
-    }
-}
-
-/// One criterion, judged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Criterion {
-    /// Its name, with the unit of limit and figure.
-    pub name: String,
-    /// What it is held against.
-    pub limit: f64,
-    /// How.
-    pub comparison: Comparison,
-    /// What was measured; absent where this address cannot show it.
-    pub figure: Option<f64>,
-    /// Whether it holds; absent where this address cannot show it.
-    pub holds: Option<bool>,
-    /// What the figure alone does not say.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub note: Option<String>,
-}
-
-impl Criterion {
-    /// Holds a figure against a limit; none is neither right nor wrong.
-    pub fn judge(
-        name: impl Into<String>,
-        comparison: Comparison,
-        limit: f64,
-        figure: Option<f64>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            limit,
-            comparison,
-            figure,
-            holds: figure.map(|figure| comparison.holds(figure, limit)),
-            note: None,
-        }
-    }
-
-    /// With a word on it.
-    pub fn noted(mut self, note: impl Into<String>) -> Self {
-        self.note = Some(note.into());
-        self
-    }
-}
-
-/// Whether none fails.
-pub fn all_hold(criteria: &[Criterion]) -> bool {
-    criteria
-        .iter()
-        .all(|criterion| criterion.holds != Some(false))
-}
-
-/// What a run is judged from.
+/// What the criteria are checked on.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     /// Timings and errors.
     pub measured: &'a State,
     /// The final documents' sums.
     pub totals: &'a Totals,
-    /// The fleet's word.
+    /// What the fleet reported.
     pub fleet: &'a FleetHistory,
     /// Jobs waiting for one worker above which the fleet ought to grow.
     pub backlog_per_worker: f64,
@@ -115,19 +27,19 @@ pub struct Evidence<'a> {
 }
 
 /// The criteria of the scenarios (the portal's success criteria and metrics).
-pub fn of_scenario(evidence: &Evidence<'_>) -> Vec<Criterion> {
+pub(crate) fn of_scenario(evidence: &Evidence<'_>) -> Vec<Criterion> {
     let p95 = |timing| evidence.measured.percentiles(timing).map(|it| it.p95);
     let totals = evidence.totals;
     let saved = (totals.original_bytes > 0)
         .then(|| 1.0 - totals.stored_bytes as f64 / totals.original_bytes as f64);
     vec![
-        Criterion::judge(
+        Criterion::check(
             "upload_p95_seconds",
             Comparison::Below,
             3.0,
             p95(Timing::Upload),
         ),
-        Criterion::judge(
+        Criterion::check(
             "download_p95_seconds",
             Comparison::Below,
             1.0,
@@ -136,21 +48,21 @@ pub fn of_scenario(evidence: &Evidence<'_>) -> Vec<Criterion> {
         error_ratio(evidence.measured),
         cdn_hit_ratio(evidence.measured),
         scaling(evidence),
-        Criterion::judge(
+        Criterion::check(
             "retrieval_p95_seconds",
             Comparison::Below,
             2.0,
             p95(Timing::Retrieval),
         ),
-        Criterion::judge("storage_saved_ratio", Comparison::AtLeast, 0.30, saved),
+        Criterion::check("storage_saved_ratio", Comparison::AtLeast, 0.30, saved),
         all_final(totals),
         none_doubled(evidence),
     ]
 }
 
 /// The share of operations that failed, below 5%.
-pub fn error_ratio(measured: &State) -> Criterion {
-    Criterion::judge(
+pub(crate) fn error_ratio(measured: &State) -> Criterion {
+    Criterion::check(
         "error_ratio",
         Comparison::Below,
         0.05,
@@ -163,7 +75,7 @@ const HIT_RATIO_NEEDS: u64 = 10;
 
 /// The CDN has most of what it is asked for.
 fn cdn_hit_ratio(measured: &State) -> Criterion {
-    let judge = |figure| Criterion::judge("cdn_hit_ratio", Comparison::Above, 0.70, figure);
+    let judge = |figure| Criterion::check("cdn_hit_ratio", Comparison::Above, 0.70, figure);
     match measured.cdn_hits + measured.cdn_misses {
         0 => judge(None).noted("no x-cache: no CDN answered"),
         few if few < HIT_RATIO_NEEDS => judge(None).noted(format!("only {few} downloads")),
@@ -172,16 +84,16 @@ fn cdn_hit_ratio(measured: &State) -> Criterion {
 }
 
 /// No accepted assignment is left pending.
-pub fn all_final(totals: &Totals) -> Criterion {
+pub(crate) fn all_final(totals: &Totals) -> Criterion {
     let figure = (totals.accepted > 0).then_some(totals.pending as f64);
-    Criterion::judge("accepted_not_final", Comparison::AtMost, 0.0, figure)
+    Criterion::check("accepted_not_final", Comparison::AtMost, 0.0, figure)
         .noted(format!("of {} accepted", totals.accepted))
 }
 
 /// The fleet grew within five minutes of the need.
 fn scaling(evidence: &Evidence<'_>) -> Criterion {
     let judge = |figure| {
-        Criterion::judge(
+        Criterion::check(
             "scaling_seconds",
             Comparison::AtMost,
             SCALING_LIMIT_SECONDS,
@@ -202,8 +114,8 @@ fn scaling(evidence: &Evidence<'_>) -> Criterion {
 const SCALING_LIMIT_SECONDS: f64 = 300.0;
 
 /// Nothing exists twice: by the documents, and by the audit where one was asked for.
-pub fn none_doubled(evidence: &Evidence<'_>) -> Criterion {
-    let judge = |figure| Criterion::judge("doubled", Comparison::AtMost, 0.0, figure);
+pub(crate) fn none_doubled(evidence: &Evidence<'_>) -> Criterion {
+    let judge = |figure| Criterion::check("doubled", Comparison::AtMost, 0.0, figure);
     let doubled = evidence.doubled.len() as u64;
     match evidence.audit {
         None if doubled == 0 => judge(None).noted("no --audit-command; the documents show none"),
@@ -224,6 +136,8 @@ pub fn none_doubled(evidence: &Evidence<'_>) -> Criterion {
 
 #[cfg(test)]
 mod tests {
+    use atelier_report::criterion::all_hold;
+
     use super::*;
 
     fn evidence<'a>(
@@ -288,7 +202,7 @@ mod tests {
 
     #[test]
     fn limits_are_strict_where_the_portal_says_below() {
-        let judge = |comparison, figure| Criterion::judge("x", comparison, 3.0, Some(figure)).holds;
+        let judge = |comparison, figure| Criterion::check("x", comparison, 3.0, Some(figure)).holds;
         assert_eq!(judge(Comparison::Below, 3.0), Some(false));
         assert_eq!(judge(Comparison::AtMost, 3.0), Some(true));
         assert_eq!(judge(Comparison::Above, 3.0), Some(false));

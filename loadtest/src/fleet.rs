@@ -40,7 +40,7 @@ struct Heartbeat {
 
 /// The fleet at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FleetSample {
+pub(crate) struct FleetSample {
     /// Seconds from the start of the run.
     pub at: f64,
     /// Jobs waiting.
@@ -59,7 +59,7 @@ pub struct FleetSample {
 
 /// A worker that came while the load ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WorkerAdded {
+pub(crate) struct WorkerAdded {
     /// Seconds from the start of the run, by the worker's own word.
     pub at: f64,
     /// Its name.
@@ -68,7 +68,7 @@ pub struct WorkerAdded {
 
 /// The fleet over a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FleetHistory {
+pub(crate) struct FleetHistory {
     /// By time.
     pub samples: Vec<FleetSample>,
     /// By time.
@@ -77,7 +77,7 @@ pub struct FleetHistory {
 
 /// How memory grew.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MemoryTrend {
+pub(crate) struct MemoryTrend {
     /// The steepest worker's slope after its warm-up, in bytes an hour.
     pub slope_bytes_per_hour: f64,
     /// Its mean, in bytes.
@@ -88,7 +88,7 @@ pub struct MemoryTrend {
 
 /// Whether the fleet grew when it had to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Growth {
+pub(crate) enum Growth {
     /// The backlog never asked for it, or nobody said.
     NotNeeded,
     /// Seconds from the first need to the worker that came.
@@ -106,7 +106,7 @@ const LEAK_BYTES: f64 = 20e6;
 
 impl FleetHistory {
     /// How memory grew; none where no worker tells its memory.
-    pub fn memory(&self) -> Option<MemoryTrend> {
+    pub(crate) fn memory(&self) -> Option<MemoryTrend> {
         let last = self.samples.last()?.at;
         let settled = self
             .samples
@@ -141,7 +141,7 @@ impl FleetHistory {
     }
 
     /// Whether a worker came when more than `backlog_per_worker` jobs waited for each.
-    pub fn growth(&self, backlog_per_worker: f64) -> Growth {
+    pub(crate) fn growth(&self, backlog_per_worker: f64) -> Growth {
         let needed = |sample: &&FleetSample| {
             sample.visible > backlog_per_worker * sample.workers.max(1) as f64
         };
@@ -175,7 +175,7 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
 
 /// Watches the fleet until it is told to stop.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     history: Arc<Mutex<FleetHistory>>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
@@ -183,7 +183,7 @@ pub struct Watch {
 
 impl Watch {
     /// Starts to ask, every few seconds of a run of `length`.
-    pub fn start(world: Arc<World>, length: Duration) -> Self {
+    pub(crate) fn start(world: Arc<World>, length: Duration) -> Self {
         let history = Arc::<Mutex<FleetHistory>>::default();
         let stop = CancellationToken::new();
         let every = (length / 120).clamp(Duration::from_millis(500), Duration::from_secs(10));
@@ -196,7 +196,7 @@ impl Watch {
     }
 
     /// The newest word, if there is one.
-    pub fn latest(&self) -> Option<FleetSample> {
+    pub(crate) fn latest(&self) -> Option<FleetSample> {
         self.history
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -206,7 +206,7 @@ impl Watch {
     }
 
     /// Ends it.
-    pub async fn stop(self) -> FleetHistory {
+    pub(crate) async fn stop(self) -> FleetHistory {
         self.stop.cancel();
         // It cannot panic, and if it did, what it saw until then is still there.
         let _ = self.task.await;

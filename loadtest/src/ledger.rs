@@ -7,13 +7,13 @@ use crate::client::{Document, Status};
 
 /// Every accepted assignment with its final document, once that was seen.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     entries: Mutex<HashMap<String, Option<Document>>>,
 }
 
 /// What the final documents add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Acknowledged by the API.
     pub accepted: u64,
     /// With a picture.
@@ -36,18 +36,18 @@ pub struct Totals {
 
 impl Ledger {
     /// The API acknowledged it.
-    pub fn accepted(&self, id: &str) {
+    pub(crate) fn accepted(&self, id: &str) {
         self.lock().entry(id.to_owned()).or_default();
     }
 
     /// It is final.
-    pub fn finished(&self, document: Document) {
+    pub(crate) fn finished(&self, document: Document) {
         self.lock()
             .insert(document.assignment_id.clone(), Some(document));
     }
 
     /// Accepted and not seen final.
-    pub fn unfinished(&self) -> Vec<String> {
+    pub(crate) fn unfinished(&self) -> Vec<String> {
         let entries = self.lock();
         entries
             .iter()
@@ -57,12 +57,12 @@ impl Ledger {
     }
 
     /// The final documents.
-    pub fn documents(&self) -> Vec<Document> {
+    pub(crate) fn documents(&self) -> Vec<Document> {
         self.lock().values().flatten().cloned().collect()
     }
 
     /// The sums over all.
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let entries = self.lock();
         let mut totals = Totals {
             accepted: entries.len() as u64,
@@ -92,7 +92,7 @@ impl Ledger {
 
     /// Ids that are doubled as far as documents show it: read `again` with another status or
     /// key, a key that is not their own or that two share, a second round that nobody asked for.
-    pub fn doubled(&self, again: &[Document]) -> Vec<String> {
+    pub(crate) fn doubled(&self, again: &[Document]) -> Vec<String> {
         let entries = self.lock();
         let mut keys = HashSet::new();
         let mut doubled: Vec<_> = entries

@@ -1,4 +1,4 @@
-//! Load tests that judge Atelier at any address, and its fleet's scaling replayed on paper.
+//! Load tests of an Atelier at any address, with criteria; and the replay of its fleet's scaling.
 
 mod audit;
 mod browser;
@@ -16,14 +16,15 @@ mod prompts;
 mod report;
 mod results;
 mod run;
-mod scaling;
 mod scenario;
 mod settle;
 mod users;
 
 use std::process::ExitCode;
 
-use crate::cli::{BadUsage, Cli, Command};
+use atelier_report::files::BadUsage;
+
+use crate::cli::{Cli, Command};
 
 /// The exit code for bad usage, `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every criterion that could be judged holds.
+/// Whether every criterion that could be checked holds.
 fn execute(command: Command) -> anyhow::Result<bool> {
     // The one TLS provider, before the first HTTP client; a second install changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -63,6 +64,6 @@ fn execute(command: Command) -> anyhow::Result<bool> {
         Command::Spike(args) => runtime.block_on(run::scenario(scenario::SPIKE, args)),
         Command::Endurance(args) => runtime.block_on(run::scenario(scenario::ENDURANCE, args)),
         Command::Post(args) => runtime.block_on(run::post(args)),
-        Command::Scaling(args) => scaling::replay(&args),
+        Command::Scaling(args) => atelier_capacity::replay(&args),
     }
 }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use atelier_report::chart::Bin;
+
 use crate::browser::CdnAnswer;
 
 /// What takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Timing {
+pub(crate) enum Timing {
     /// `POST /assignments`.
     Post,
     /// From the POST until the document said `success`.
@@ -40,7 +42,7 @@ pub enum Timing {
 
 impl Timing {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Post,
         Self::TimeToPicture,
         Self::QueueWait,
@@ -56,7 +58,7 @@ impl Timing {
     ];
 
     /// The name in JSON.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Post => "post",
             Self::TimeToPicture => "time_to_picture",
@@ -76,7 +78,7 @@ impl Timing {
 
 /// Percentiles of one timing, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Percentiles {
+pub(crate) struct Percentiles {
     /// How many were timed.
     pub count: u64,
     /// The median.
@@ -91,20 +93,9 @@ pub struct Percentiles {
     pub mean: f64,
 }
 
-/// So many timings in a range, for a histogram.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Bin {
-    /// The range's lower end, in seconds.
-    pub from: f64,
-    /// Its upper end.
-    pub to: f64,
-    /// How many fell into it.
-    pub count: u64,
-}
-
 /// A slice of the run's time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Slice {
+pub(crate) struct Slice {
     /// Seconds from the start to its middle.
     pub at: f64,
     /// Operations that ended well, a second.
@@ -117,7 +108,7 @@ pub struct Slice {
 
 /// Counts and timings of a run.
 #[derive(Debug)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     start: Instant,
     slice: Duration,
     state: Mutex<State>,
@@ -125,7 +116,7 @@ pub struct Recorder {
 
 /// What a recorder holds.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     histograms: BTreeMap<Timing, Histogram<u64>>,
     slices: Vec<SliceState>,
     /// Errors by kind.
@@ -156,7 +147,7 @@ const DRAWN: [Timing; 3] = [Timing::Post, Timing::TimeToPicture, Timing::Downloa
 
 impl Recorder {
     /// For a run of about `length`.
-    pub fn new(length: Duration) -> Self {
+    pub(crate) fn new(length: Duration) -> Self {
         Self {
             start: Instant::now(),
             slice: (length / 120).max(Duration::from_secs(1)),
@@ -165,17 +156,17 @@ impl Recorder {
     }
 
     /// Time since the start.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
     /// A timing that is no operation of its own.
-    pub fn time(&self, timing: Timing, took: Duration) {
+    pub(crate) fn time(&self, timing: Timing, took: Duration) {
         self.with_slice(|state, slice| state.time(slice, timing, took));
     }
 
     /// An operation ended well.
-    pub fn succeeded(&self, timing: Timing, took: Duration) {
+    pub(crate) fn succeeded(&self, timing: Timing, took: Duration) {
         self.with_slice(|state, slice| {
             state.succeeded += 1;
             state.slices[slice].succeeded += 1;
@@ -184,7 +175,7 @@ impl Recorder {
     }
 
     /// An operation did not end well.
-    pub fn failed(&self, kind: String) {
+    pub(crate) fn failed(&self, kind: String) {
         self.with_slice(|state, slice| {
             state.failed += 1;
             state.slices[slice].failed += 1;
@@ -193,7 +184,7 @@ impl Recorder {
     }
 
     /// A picture came through the network.
-    pub fn downloaded(&self, cdn: Option<CdnAnswer>, bytes: usize, took: Duration) {
+    pub(crate) fn downloaded(&self, cdn: Option<CdnAnswer>, bytes: usize, took: Duration) {
         self.with_slice(|state, slice| {
             state.downloaded_bytes += bytes as u64;
             state.time(slice, Timing::Download, took);
@@ -212,28 +203,28 @@ impl Recorder {
     }
 
     /// A picture came from the browser's own cache.
-    pub fn browser_had_it(&self) {
+    pub(crate) fn browser_had_it(&self) {
         self.with_slice(|state, _| state.browser_hits += 1);
     }
 
     /// All that was recorded so far.
-    pub fn snapshot(&self) -> State {
+    pub(crate) fn snapshot(&self) -> State {
         self.lock().clone()
     }
 
     /// Operations that ended well, and errors, so far.
-    pub fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         let state = self.lock();
         (state.succeeded, state.failed)
     }
 
     /// The 95th percentile so far, in seconds.
-    pub fn p95(&self, timing: Timing) -> Option<f64> {
+    pub(crate) fn p95(&self, timing: Timing) -> Option<f64> {
         self.lock().percentiles(timing).map(|it| it.p95)
     }
 
     /// The run over time.
-    pub fn timeline(&self) -> Vec<Slice> {
+    pub(crate) fn timeline(&self) -> Vec<Slice> {
         let width = self.slice.as_secs_f64();
         let state = self.lock();
         let slices = state.slices.iter().enumerate();
@@ -267,7 +258,7 @@ impl Recorder {
 
 impl State {
     /// Percentiles of a timing; none where nothing was timed.
-    pub fn percentiles(&self, timing: Timing) -> Option<Percentiles> {
+    pub(crate) fn percentiles(&self, timing: Timing) -> Option<Percentiles> {
         let histogram = self.histograms.get(&timing)?;
         let seconds = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e6;
         Some(Percentiles {
@@ -281,7 +272,7 @@ impl State {
     }
 
     /// A timing's histogram, five bins a factor of ten.
-    pub fn bins(&self, timing: Timing) -> Vec<Bin> {
+    pub(crate) fn bins(&self, timing: Timing) -> Vec<Bin> {
         let Some(histogram) = self.histograms.get(&timing) else {
             return Vec::new();
         };
@@ -312,7 +303,7 @@ impl State {
     }
 
     /// The share of operations that failed; 1 where nothing was done at all.
-    pub fn error_ratio(&self) -> f64 {
+    pub(crate) fn error_ratio(&self) -> f64 {
         match self.succeeded + self.failed {
             0 => 1.0,
             all => self.failed as f64 / all as f64,
@@ -320,7 +311,7 @@ impl State {
     }
 
     /// The share of pictures that the CDN had; none where no CDN answered.
-    pub fn hit_ratio(&self) -> Option<f64> {
+    pub(crate) fn hit_ratio(&self) -> Option<f64> {
         let all = self.cdn_hits + self.cdn_misses;
         (all > 0).then(|| self.cdn_hits as f64 / all as f64)
     }

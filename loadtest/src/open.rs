@@ -14,7 +14,7 @@ const MOST_IN_FLIGHT: usize = 20_000;
 
 /// Posts `rate` times a second for `length`; each is timed from its planned start, so that a
 /// server that stalls also pays for those who had to wait behind the stall.
-pub async fn post(world: &Arc<World>, rate: f64, length: Duration) {
+pub(crate) async fn post(world: &Arc<World>, rate: f64, length: Duration) {
     let begin = Instant::now();
     let count = (rate * length.as_secs_f64()).round() as u64;
     let mut in_flight = JoinSet::new();

@@ -13,7 +13,7 @@ use crate::users::World;
 
 /// Writes a line a second over itself, or, where stderr is no terminal, a line a minute, until
 /// `stop`.
-pub async fn show(
+pub(crate) async fn show(
     name: &str,
     length: Duration,
     world: &Arc<World>,

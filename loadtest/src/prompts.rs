@@ -37,14 +37,14 @@ const TIMES: [&str; 6] = [
 
 /// What teachers ask for, different in every call and every run.
 #[derive(Debug)]
-pub struct Prompts {
+pub(crate) struct Prompts {
     run: String,
     teachers: u32,
 }
 
 impl Prompts {
     /// For a run with `teachers` teachers, told from other runs by `seed`.
-    pub fn new(seed: u64, teachers: u32) -> Self {
+    pub(crate) fn new(seed: u64, teachers: u32) -> Self {
         Self {
             run: format!("{:08x}", seed as u32 ^ (seed >> 32) as u32),
             teachers,
@@ -52,13 +52,13 @@ impl Prompts {
     }
 
     /// One prompt; `number` makes it unique within the run.
-    pub fn prompt(&self, number: u64, rng: &mut Rng) -> String {
+    pub(crate) fn prompt(&self, number: u64, rng: &mut Rng) -> String {
         let [look, place, time] = [draw(&LOOKS, rng), draw(&PLACES, rng), draw(&TIMES, rng)];
         format!("{look} {place} {time}, for lesson {}-{number}", self.run)
     }
 
     /// One of the teachers.
-    pub fn teacher(&self, rng: &mut Rng) -> String {
+    pub(crate) fn teacher(&self, rng: &mut Rng) -> String {
         format!("load-{}-{}", self.run, rng.u32(0..self.teachers))
     }
 }

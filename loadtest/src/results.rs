@@ -5,18 +5,20 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use atelier_report::chart::Bin;
+use atelier_report::criterion::Criterion;
+use atelier_report::files::BadUsage;
+
 use crate::audit::Audit;
-use crate::cli::BadUsage;
 use crate::cost::CostPerThousand;
-use crate::criteria::Criterion;
 use crate::fleet::{FleetHistory, MemoryTrend};
 use crate::ledger::Totals;
-use crate::measure::{Bin, Percentiles, Slice, State, Timing};
+use crate::measure::{Percentiles, Slice, State, Timing};
 use crate::users::Mix;
 
 /// One run. All times are seconds, all sizes bytes, all costs USD.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Results {
+pub(crate) struct Results {
     /// Which load test.
     pub scenario: String,
     /// Where the load went.
@@ -73,7 +75,7 @@ pub struct Results {
 
 /// This run beside an earlier one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// When the earlier one began (RFC 3339).
     pub earlier_started_at: String,
     /// The 95th percentiles by timing, of those that both measured.
@@ -84,7 +86,7 @@ pub struct Compared {
 
 /// A figure of two runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BeforeAndNow {
+pub(crate) struct BeforeAndNow {
     /// The earlier run's.
     pub before: f64,
     /// This run's.
@@ -93,7 +95,7 @@ pub struct BeforeAndNow {
 
 impl Compared {
     /// Holds a run's percentiles and criteria against an earlier run.
-    pub fn with(
+    pub(crate) fn with(
         earlier: &Results,
         operations: &BTreeMap<String, Percentiles>,
         criteria: &[Criterion],
@@ -126,7 +128,7 @@ impl Compared {
 
 /// How much was done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Throughput {
+pub(crate) struct Throughput {
     /// HTTP requests.
     pub requests: u64,
     /// HTTP requests a second.
@@ -137,7 +139,7 @@ pub struct Throughput {
 
 /// What the CDN did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cdn {
+pub(crate) struct Cdn {
     /// It had the picture.
     pub hits: u64,
     /// It asked the bucket.
@@ -152,7 +154,7 @@ pub struct Cdn {
 
 /// What became of the accepted assignments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Assignments {
+pub(crate) struct Assignments {
     /// Acknowledged.
     pub accepted: u64,
     /// With a picture.
@@ -169,7 +171,7 @@ pub struct Assignments {
 
 /// What optimizing saved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Storage {
+pub(crate) struct Storage {
     /// Bytes that the model returned.
     pub original_bytes: u64,
     /// Bytes that are stored.
@@ -180,7 +182,7 @@ pub struct Storage {
 
 impl Storage {
     /// From the totals.
-    pub fn of(totals: &Totals) -> Self {
+    pub(crate) fn of(totals: &Totals) -> Self {
         let saved = 1.0 - totals.stored_bytes as f64 / totals.original_bytes.max(1) as f64;
         Self {
             original_bytes: totals.original_bytes,
@@ -192,7 +194,7 @@ impl Storage {
 
 impl Assignments {
     /// From the totals.
-    pub fn of(totals: &Totals, doubled: Vec<String>) -> Self {
+    pub(crate) fn of(totals: &Totals, doubled: Vec<String>) -> Self {
         Self {
             accepted: totals.accepted,
             pictures: totals.pictures,
@@ -206,7 +208,7 @@ impl Assignments {
 
 impl Cdn {
     /// From what was recorded.
-    pub fn of(measured: &State) -> Self {
+    pub(crate) fn of(measured: &State) -> Self {
         Self {
             hits: measured.cdn_hits,
             misses: measured.cdn_misses,
@@ -218,7 +220,7 @@ impl Cdn {
 }
 
 /// Percentiles of everything that was timed.
-pub fn operations(measured: &State) -> BTreeMap<String, Percentiles> {
+pub(crate) fn operations(measured: &State) -> BTreeMap<String, Percentiles> {
     let timed = Timing::ALL.into_iter();
     timed
         .filter_map(|timing| Some((timing.name().to_owned(), measured.percentiles(timing)?)))
@@ -226,7 +228,7 @@ pub fn operations(measured: &State) -> BTreeMap<String, Percentiles> {
 }
 
 /// Histograms of everything that was timed.
-pub fn histograms(measured: &State) -> BTreeMap<String, Vec<Bin>> {
+pub(crate) fn histograms(measured: &State) -> BTreeMap<String, Vec<Bin>> {
     let timed = Timing::ALL
         .into_iter()
         .map(|timing| (timing.name().to_owned(), measured.bins(timing)));
@@ -235,7 +237,7 @@ pub fn histograms(measured: &State) -> BTreeMap<String, Vec<Bin>> {
 
 impl Results {
     /// The timings in the order of a picture's way.
-    pub fn timed(&self) -> impl Iterator<Item = (&'static str, &Percentiles)> {
+    pub(crate) fn timed(&self) -> impl Iterator<Item = (&'static str, &Percentiles)> {
         let names = Timing::ALL.into_iter().map(Timing::name);
         names.filter_map(|name| Some((name, self.operations.get(name)?)))
     }
@@ -244,7 +246,7 @@ impl Results {
     ///
     /// # Errors
     /// [`BadUsage`] when the file cannot be read or is no run's JSON.
-    pub fn read(path: &Path) -> Result<Self, BadUsage> {
+    pub(crate) fn read(path: &Path) -> Result<Self, BadUsage> {
         let named =
             |error: &dyn std::fmt::Display| BadUsage(format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;

@@ -8,18 +8,21 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 
+use atelier_capacity::Numbers;
+use atelier_report::criterion::{Comparison, Criterion, all_hold};
+use atelier_report::files::{BadUsage, refuse_unwritable};
+
 use crate::audit::Audit;
 use crate::classroom::Classroom;
-use crate::cli::{BadUsage, PostArgs, ScenarioArgs, TargetArgs};
+use crate::cli::{PostArgs, ScenarioArgs, TargetArgs};
 use crate::client::{Client, Document};
 use crate::cost::CostPerThousand;
-use crate::criteria::{self, Comparison, Criterion, Evidence};
+use crate::criteria::{self, Evidence};
 use crate::fleet::{FleetHistory, Watch};
 use crate::measure::{Recorder, Timing};
 use crate::prompts::Prompts;
 use crate::report;
 use crate::results::{self, Assignments, Cdn, Compared, Results, Storage, Throughput};
-use crate::scaling::Numbers;
 use crate::scenario::Scenario;
 use crate::users::{self, Habits, Mix, World};
 use crate::{open, progress, settle};
@@ -28,7 +31,7 @@ use crate::{open, progress, settle};
 ///
 /// # Errors
 /// [`BadUsage`] (also for files that cannot be written), or an address that does not answer.
-pub async fn scenario(scenario: Scenario, args: ScenarioArgs) -> anyhow::Result<bool> {
+pub(crate) async fn scenario(scenario: Scenario, args: ScenarioArgs) -> anyhow::Result<bool> {
     let mix = Mix {
         create: args.create_weight,
         view: args.view_weight,
@@ -67,7 +70,7 @@ pub async fn scenario(scenario: Scenario, args: ScenarioArgs) -> anyhow::Result<
 ///
 /// # Errors
 /// [`BadUsage`] (also for files that cannot be written), or an address that does not answer.
-pub async fn post(args: PostArgs) -> anyhow::Result<bool> {
+pub(crate) async fn post(args: PostArgs) -> anyhow::Result<bool> {
     let run = Run::start("post", &args.target, args.seconds).await?;
     let begin = Instant::now();
     open::post(&run.world, args.rate, args.seconds).await;
@@ -85,7 +88,7 @@ pub async fn post(args: PostArgs) -> anyhow::Result<bool> {
             .percentiles(Timing::Post)
             .map(|it| it.p99 * 1000.0);
         let mut criteria = vec![
-            Criterion::judge(
+            Criterion::check(
                 "post_p99_milliseconds",
                 Comparison::Below,
                 args.limit_p99,
@@ -160,7 +163,7 @@ impl Run {
         target: &TargetArgs,
         length: Duration,
     ) -> anyhow::Result<Self> {
-        report::refuse_unwritable([&target.report, &target.json])?;
+        refuse_unwritable([&target.report, &target.json])?;
         let earlier = target.compare.as_deref().map(Results::read).transpose()?;
         let backlog_per_worker = match target.backlog_per_worker {
             Some(jobs) => jobs,
@@ -248,7 +251,7 @@ impl Run {
             errors: measured.errors,
         };
         report::write(&results, earlier, &self.target)?;
-        Ok(criteria::all_hold(&results.criteria))
+        Ok(all_hold(&results.criteria))
     }
 }
 

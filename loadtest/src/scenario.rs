@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Users change evenly to `users` over `seconds`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// Users at its end.
     pub users: u32,
     /// Its length.
@@ -13,7 +13,7 @@ pub struct Stage {
 
 /// A named course of users.
 #[derive(Clone, Copy, Debug)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// The subcommand's name.
     pub name: &'static str,
     /// Users at the start.
@@ -23,28 +23,28 @@ pub struct Scenario {
 }
 
 /// 10 users for 5 minutes.
-pub const BASELINE: Scenario = Scenario {
+pub(crate) const BASELINE: Scenario = Scenario {
     name: "baseline",
     initial_users: 10,
     stages: &[stage(10, 300.0)],
 };
 
 /// 50 users for 10 minutes, 5 more each second at the start.
-pub const STRESS: Scenario = Scenario {
+pub(crate) const STRESS: Scenario = Scenario {
     name: "stress",
     initial_users: 0,
     stages: &[stage(50, 10.0), stage(50, 590.0)],
 };
 
 /// 10 users, then 100 within 2 minutes, then a minute at the peak.
-pub const SPIKE: Scenario = Scenario {
+pub(crate) const SPIKE: Scenario = Scenario {
     name: "spike",
     initial_users: 10,
     stages: &[stage(10, 30.0), stage(100, 120.0), stage(100, 60.0)],
 };
 
 /// 25 users for 60 minutes.
-pub const ENDURANCE: Scenario = Scenario {
+pub(crate) const ENDURANCE: Scenario = Scenario {
     name: "endurance",
     initial_users: 0,
     stages: &[stage(25, 5.0), stage(25, 3595.0)],
@@ -56,14 +56,14 @@ const fn stage(users: u32, seconds: f64) -> Stage {
 
 /// A scenario with its lengths and its peak as asked for.
 #[derive(Clone, Debug)]
-pub struct Course {
+pub(crate) struct Course {
     initial_users: f64,
     stages: Vec<(f64, f64)>,
 }
 
 impl Scenario {
     /// All times by `scale_time`, all users so that the peak is `peak` where it is given.
-    pub fn course(&self, scale_time: f64, peak: Option<u32>) -> Course {
+    pub(crate) fn course(&self, scale_time: f64, peak: Option<u32>) -> Course {
         let factor = peak.map_or(1.0, |peak| f64::from(peak) / f64::from(self.peak()));
         Course {
             initial_users: f64::from(self.initial_users) * factor,
@@ -83,18 +83,18 @@ impl Scenario {
 
 impl Course {
     /// How long it takes.
-    pub fn length(&self) -> Duration {
+    pub(crate) fn length(&self) -> Duration {
         Duration::from_secs_f64(self.stages.iter().map(|(_, seconds)| seconds).sum())
     }
 
     /// The most users at any time.
-    pub fn peak(&self) -> usize {
+    pub(crate) fn peak(&self) -> usize {
         let ends = self.stages.iter().map(|(users, _)| *users);
         ends.fold(self.initial_users, f64::max).round() as usize
     }
 
     /// Users at `elapsed`.
-    pub fn users_at(&self, elapsed: Duration) -> usize {
+    pub(crate) fn users_at(&self, elapsed: Duration) -> usize {
         let mut left = elapsed.as_secs_f64();
         let mut users = self.initial_users;
         for &(end, seconds) in &self.stages {

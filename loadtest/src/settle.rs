@@ -13,7 +13,7 @@ use crate::users::World;
 const PARALLEL: usize = 32;
 
 /// Follows all that are not final yet until `until`.
-pub async fn wait(world: &Arc<World>, until: Instant) {
+pub(crate) async fn wait(world: &Arc<World>, until: Instant) {
     let unfinished = stream::iter(world.ledger.unfinished());
     unfinished
         .for_each_concurrent(PARALLEL, |id| async move {
@@ -27,7 +27,7 @@ pub async fn wait(world: &Arc<World>, until: Instant) {
 }
 
 /// Reads all final documents once more.
-pub async fn read_again(world: &Arc<World>) -> Vec<Document> {
+pub(crate) async fn read_again(world: &Arc<World>) -> Vec<Document> {
     let documents = stream::iter(world.ledger.documents());
     documents
         .map(|document| async move {

@@ -21,7 +21,7 @@ const RELOAD_EVERY: u32 = 4;
 
 /// How often users do what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mix {
+pub(crate) struct Mix {
     /// Create and follow.
     pub create: u32,
     /// View with the picture.
@@ -32,7 +32,7 @@ pub struct Mix {
 
 /// What a user does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
+pub(crate) enum Task {
     /// Post an assignment, follow it until it is final.
     Create,
     /// Open an assignment and load its picture.
@@ -43,7 +43,7 @@ pub enum Task {
 
 impl Mix {
     /// Draws a task by weight; the weights must not all be 0.
-    pub fn draw(self, rng: &mut Rng) -> Task {
+    pub(crate) fn draw(self, rng: &mut Rng) -> Task {
         let all = u64::from(self.create) + u64::from(self.view) + u64::from(self.list);
         match rng.u64(0..all) {
             drawn if drawn < u64::from(self.create) => Task::Create,
@@ -55,7 +55,7 @@ impl Mix {
 
 /// What all users of a run share.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     /// The API.
     pub client: Client,
     /// What is measured.
@@ -72,7 +72,7 @@ pub struct World {
 
 impl World {
     /// For one run.
-    pub fn new(client: Client, recorder: Recorder, prompts: Prompts, seed: u64) -> Self {
+    pub(crate) fn new(client: Client, recorder: Recorder, prompts: Prompts, seed: u64) -> Self {
         Self {
             client,
             recorder,
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// A stream of random numbers of its own.
-    pub fn rng(&self) -> Rng {
+    pub(crate) fn rng(&self) -> Rng {
         self.rng
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// A new assignment that nobody asked for before.
-    pub fn new_assignment(&self, rng: &mut Rng) -> NewAssignment {
+    pub(crate) fn new_assignment(&self, rng: &mut Rng) -> NewAssignment {
         let number = self.prompt_number.fetch_add(1, Ordering::Relaxed);
         NewAssignment {
             prompt: self.prompts.prompt(number, rng),
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Notes what a final document tells.
-    pub fn finished(&self, document: Document, took: Duration) {
+    pub(crate) fn finished(&self, document: Document, took: Duration) {
         for (stage, timing) in [
             ("queue_wait", Timing::QueueWait),
             ("generate", Timing::Generate),
@@ -130,7 +130,7 @@ impl World {
 
 /// How the users of a closed model behave.
 #[derive(Debug)]
-pub struct Habits {
+pub(crate) struct Habits {
     /// How often they do what.
     pub mix: Mix,
     /// Their longest pause between two tasks; the shortest is a third of it.
@@ -142,7 +142,7 @@ pub struct Habits {
 }
 
 /// Runs a course of users; returns when the last one has ended its last task.
-pub async fn run(world: &Arc<World>, habits: Habits, course: &Course) {
+pub(crate) async fn run(world: &Arc<World>, habits: Habits, course: &Course) {
     let habits = Arc::new(habits);
     let begin = Instant::now();
     let mut users = Vec::new();

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::ledger::Ledger;
 use crate::store::is_at_rest;
-use crate::world::{Home, World};
+use crate::world::{Home, PROMPT, World};
 
 /// Nothing in a case takes so long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -173,7 +173,7 @@ impl Case {
     /// # Errors
     /// The cloud is away.
     pub async fn put_picture(&self, id: &str, prompt: &str) -> anyhow::Result<Label> {
-        let (bytes, label) = self.world.picture().await?;
+        let (bytes, label) = stored_picture(&self.world).await?;
         let label = Label {
             assignment_id: id.to_owned(),
             prompt_hash: prompt_hash(prompt),
@@ -455,4 +455,20 @@ fn with_database(url: &str, database: &str) -> String {
     let (scheme, rest) = address.split_once("://").unwrap_or(("mongodb", address));
     let hosts = rest.split('/').next().unwrap_or_default();
     format!("{scheme}://{hosts}/{database}?{options}")
+}
+
+/// A picture of [`PROMPT`] that a worker made, with its label; made once a world.
+async fn stored_picture(world: &Arc<World>) -> anyhow::Result<&(Bytes, Label)> {
+    let make = || async {
+        let case = Case::new(world, &Home::Sqlite).await?;
+        case.post(case.assignment(PROMPT)).await?;
+        let worker = case.worker(None).await?;
+        case.settled().await?;
+        worker.kill();
+        let (bytes, found) = case.read().await?.context("the picture is stored")?;
+        case.clear().await?;
+        Ok((bytes, found.label.context("its label")?))
+    };
+    // Boxed, since a case may need the picture itself.
+    world.picture.get_or_try_init(|| Box::pin(make())).await
 }

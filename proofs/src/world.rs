@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use atelier_api::ApiConfig;
 use atelier_cloud::client::Aws;
 use atelier_cloud::config::StaticCredentials;
@@ -19,7 +18,6 @@ use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::case::Case;
 use crate::fleet;
 use crate::proxy::Upstreams;
 
@@ -39,15 +37,13 @@ pub enum Home {
 }
 
 impl Home {
-    /// SQLite, and the MongoDB that `ATELIER_TEST_MONGODB_URI` names.
-    pub fn all() -> Vec<Self> {
-        let mongodb = std::env::var("ATELIER_TEST_MONGODB_URI").ok();
-        if mongodb.is_none() {
-            println!("ATELIER_TEST_MONGODB_URI is not set: NOT CHECKED on MongoDB");
-        }
-        std::iter::once(Self::Sqlite)
-            .chain(mongodb.map(Self::MongoDb))
-            .collect()
+    /// The MongoDB that `ATELIER_TEST_MONGODB_URI` names.
+    ///
+    /// # Panics
+    /// Where it names none.
+    pub fn mongodb() -> Self {
+        let address = std::env::var("ATELIER_TEST_MONGODB_URI");
+        Self::MongoDb(address.expect("ATELIER_TEST_MONGODB_URI is not set"))
     }
 
     /// Its name in a report.
@@ -70,7 +66,7 @@ pub struct World {
     pub(crate) aws: Aws,
     pub(crate) pictures: Pictures,
     pub(crate) archive: Arc<dyn Store>,
-    picture: tokio::sync::OnceCell<(Bytes, Label)>,
+    pub(crate) picture: tokio::sync::OnceCell<(Bytes, Label)>,
 }
 
 impl World {
@@ -128,25 +124,6 @@ impl World {
     /// A folder of this world, gone with it.
     pub(crate) fn folder(&self) -> &Path {
         self.data.path()
-    }
-
-    /// A picture of [`PROMPT`] that a worker made, and what is written on it.
-    ///
-    /// # Errors
-    /// The worker did not make it.
-    pub async fn picture(self: &Arc<Self>) -> anyhow::Result<&(Bytes, Label)> {
-        self.picture
-            .get_or_try_init(|| async {
-                let case = Case::new(self, &Home::Sqlite).await?;
-                case.post(case.assignment(PROMPT)).await?;
-                let worker = case.worker(None).await?;
-                case.settled().await?;
-                worker.kill();
-                let (bytes, found) = case.read().await?.context("the picture is stored")?;
-                case.clear().await?;
-                Ok((bytes, found.label.context("and labelled")?))
-            })
-            .await
     }
 
     /// What `atelier audit` finds in the bucket of all cases, and in the documents of those that are

@@ -2,40 +2,37 @@
 
 use std::sync::Arc;
 
+use atelier_cloud::clean_up;
 use atelier_domain::assignment::{Assignment, Status};
 use bytes::Bytes;
 
 use crate::generate::Original;
-use crate::run::Worker;
+use crate::worker::Worker;
 
 /// Makes and stores it; what goes wrong is only logged.
 pub(crate) async fn store(worker: &Worker, assignment: &Assignment, original: Arc<Original>) {
     let bytes = tokio::select! {
         made = worker.optimizer.avif(original) => match made {
             Ok(bytes) => Bytes::from(bytes),
-            Err(trouble) => return tracing::warn!(%trouble, "no AVIF"),
+            Err(error) => return tracing::warn!(%error, "no AVIF"),
         },
         () = worker.stopping.cancelled() => return,
     };
-    let whose = assignment.into();
-    if let Err(error) = worker
-        .pictures
-        .put_avif(bytes, whose, assignment.permanent)
-        .await
-    {
+    let (pictures, permanent) = (&worker.pictures, assignment.permanent);
+    if let Err(error) = pictures.put_avif(bytes, assignment.into(), permanent).await {
         return tracing::warn!(%error, "the AVIF was not stored");
     }
     let Ok(Some(now)) = worker.store.get(&assignment.assignment_id).await else {
         return;
     };
+    // What was deleted or tagged meanwhile did not reach this object.
     if now.s3_upload_status == Status::Deleted {
-        // What was erased meanwhile must not lie here again.
-        if let Err(error) = worker.pictures.erase(whose).await {
-            tracing::warn!(%error, "a deleted assignment's AVIF was not erased; the sweep will");
+        if let Err(error) = clean_up::erase_late_put(pictures, assignment, None).await {
+            tracing::warn!(%error, "a deleted assignment's AVIF was not erased; the keeper will");
         }
-    } else if now.permanent != assignment.permanent
-        && let Err(error) = worker.pictures.tag(whose, now.permanent).await
+    } else if now.permanent != permanent
+        && let Err(error) = clean_up::tag(pictures, &now).await
     {
-        tracing::warn!(%error, "the AVIF's tag does not say whether it is kept");
+        tracing::warn!(%error, "the AVIF's retention tag is out of date");
     }
 }

@@ -1,59 +1,25 @@
 //! Asks a text-to-image model on Bedrock for a picture: the first of an ordered list that lives.
 
 mod amazon;
+mod picture;
 mod stability;
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::config::options::WorkerConfig;
+
 use atelier_cloud::client::Aws;
 use atelier_cloud::error::CloudError;
 use atelier_runtime::config::ConfigFaults;
 use aws_sdk_bedrockruntime::primitives::Blob;
+pub use picture::{GenerateError, Original};
 
 /// For how long a model that is gone is not asked again while another lives.
 const GONE_FOR: Duration = Duration::from_secs(300);
 
 /// The families that are spoken.
 const KNOWN: &str = "amazon.nova-canvas-*, amazon.titan-image-*, stability.*";
-
-/// Width and height of the pictures asked for, in pixels.
-const SIDE: u32 = 1024;
-
-/// A picture as the model returned it.
-#[derive(Debug)]
-pub struct Original {
-    /// The file.
-    pub bytes: Vec<u8>,
-    /// The model that made it.
-    pub model: String,
-    /// What it cost, in US dollars by list price.
-    pub cost_usd: f64,
-}
-
-/// Why there is no picture.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
-    /// The model's filter refused the prompt or the picture.
-    #[error("declined by the model: {0}")]
-    Declined(String),
-    /// We ask too much.
-    #[error("{0}")]
-    Throttled(String),
-    /// No model of the list lives, or lets us in.
-    #[error("no model of the list can be asked: {0}")]
-    NoLiveModel(String),
-    /// We have no valid credentials.
-    #[error("{0}")]
-    Credentials(String),
-    /// No answer, or a server's error; another try may go better.
-    #[error("{0}")]
-    Away(String),
-    /// An answer that makes no sense; another try may go better.
-    #[error("the model's answer cannot be used: {0}")]
-    Garbage(String),
-}
 
 /// How a family of models is asked, and how it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,12 +235,6 @@ fn list_price_usd(id: &str) -> f64 {
         .iter()
         .find(|(model, _)| id.contains(model))
         .map_or(0.0, |(_, price)| *price)
-}
-
-fn decode_picture(base64: &str) -> Result<Vec<u8>, GenerateError> {
-    base64_simd::STANDARD
-        .decode_to_vec(base64)
-        .map_err(|error| GenerateError::Garbage(format!("the picture is no base64: {error}")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::run::Worker;
+use crate::worker::Worker;
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -37,8 +37,8 @@ fn of(worker: &Worker) -> Heartbeat {
         started_at: worker.started_at,
         at: Timestamp::now(),
         slots: worker.config.worker.slots,
-        slots_in_use: worker.pace.in_use(),
-        paused: worker.pace.is_paused(),
+        slots_in_use: worker.concurrency.in_use(),
+        paused: worker.concurrency.is_paused(),
         throttles: counts.throttles.load(Ordering::Relaxed),
         model_calls: counts.model_calls.load(Ordering::Relaxed),
         jobs_finished: counts.finished.load(Ordering::Relaxed),

@@ -19,24 +19,24 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::run::Worker;
-use crate::trouble::Trouble;
+use crate::error::JobError;
+use crate::worker::Worker;
 
 /// Share of the lease that its holder uses.
 const OWN_SHARE: f64 = 0.9;
 
-/// The sweep looks at a claimed assignment so long after the lease has run out.
+/// The keeper looks at a claimed assignment this long after the lease has expired.
 const SWEEP_AFTER: Duration = Duration::from_secs(60);
 
-/// Between two tries of a write that the store did not answer.
+/// Between two attempts at a write that the store did not answer.
 const WRITE_AGAIN: Duration = Duration::from_millis(200);
 
-/// What became of the wish to claim a job's assignment.
+/// The result of claiming the assignment of a job.
 #[derive(Debug)]
 pub(crate) enum Claimed {
     /// It is ours.
     Mine(Lease, Box<Assignment>),
-    /// Somebody else holds it for so long.
+    /// Another worker holds it for this long.
     Busy(Duration),
     /// It is final or gone, or this is a job of an older round.
     Over,
@@ -61,12 +61,12 @@ impl Drop for Lease {
     }
 }
 
-/// What became of a write under the fence.
+/// The result of a write with the fencing token.
 #[derive(Debug)]
 pub(crate) enum Written {
     /// It is done; the document after it.
     Done(Box<Assignment>),
-    /// The fence did not hold any more; the document as it is, if it is.
+    /// The guard refused it; the document as it is, if it exists.
     Fenced(Option<Box<Assignment>>),
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn claim(
     worker: &Worker,
     job: &Job,
     message: &Message,
-) -> Result<Claimed, Trouble> {
+) -> Result<Claimed, JobError> {
     let (store, id) = (&worker.store, &job.assignment_id);
     let length = worker.config.job.claim;
     // The token is made before the call, so that a claim whose answer was lost is known as ours.
@@ -89,12 +89,12 @@ pub(crate) async fn claim(
             until: now + length,
         };
         let wake_at = claim.until + SWEEP_AFTER;
-        let wish = match &taken_from {
+        let take = match &taken_from {
             None => transition::claim(job.round, &claim, wake_at),
             Some(from) => transition::take_over(job.round, from, &claim, now, wake_at),
         };
-        let wish = wish.noting_sent(message.sent_at);
-        if let Ok(Some(assignment)) = store.apply(id, &wish).await {
+        let take = take.noting_sent(message.sent_at);
+        if let Ok(Some(assignment)) = store.apply(id, &take).await {
             let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
             return Ok(Claimed::Mine(lease, Box::new(assignment)));
         }
@@ -119,13 +119,13 @@ pub(crate) async fn claim(
             Some(other) => taken_from = Some(other.token),
             None => taken_from = None,
         }
-        // Somebody was faster, or the store did not answer; what it answers next decides.
+        // Another worker was faster, or the store did not answer; its next answer decides.
         sleep(WRITE_AGAIN.mul_f64(fastrand::f64())).await;
     }
 }
 
 impl Lease {
-    /// A lease that was asked for at `asked`; its renewal starts now.
+    /// A lease that was requested at `asked`; its renewal starts now.
     fn hold_from(
         worker: &Worker,
         assignment_id: &str,
@@ -156,22 +156,22 @@ impl Lease {
         }
     }
 
-    /// The fence.
+    /// The fencing token.
     pub(crate) fn token(&self) -> &Token {
         &self.claim.token
     }
 
-    /// Does `work` for as long as the lease is held and `stopping` is not called out.
+    /// Does `work` for as long as the lease is held and `stopping` is not cancelled.
     pub(crate) async fn hold<T>(
         &self,
         stopping: &CancellationToken,
-        work: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
+        work: impl Future<Output = Result<T, JobError>>,
+    ) -> Result<T, JobError> {
         tokio::select! {
             biased;
-            () = self.lost.cancelled() => Err(Trouble::ClaimLost("it ran out or was taken over")),
+            () = self.lost.cancelled() => Err(JobError::ClaimLost("it ran out or was taken over")),
             outcome = work => outcome,
-            () = stopping.cancelled() => Err(Trouble::Stopping),
+            () = stopping.cancelled() => Err(JobError::Stopping),
         }
     }
 
@@ -182,7 +182,7 @@ impl Lease {
 
     /// Carries out `transition`, whose guard has this lease's token. Tries again for as long as
     /// the lease lasts while the store does not answer. Fenced is what its guard does not admit.
-    pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, Trouble> {
+    pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, JobError> {
         loop {
             let error = match self
                 .before_its_end(self.store.apply(&self.assignment_id, transition))
@@ -212,11 +212,11 @@ impl Lease {
         assignment.is_held_by(self.token()) && assignment.s3_upload_status == Status::Pending
     }
 
-    async fn before_its_end<T>(&self, call: impl Future<Output = T>) -> Result<T, Trouble> {
+    async fn before_its_end<T>(&self, call: impl Future<Output = T>) -> Result<T, JobError> {
         let ends = *self.ends.borrow();
         timeout_at(ends, call)
             .await
-            .map_err(|_| Trouble::ClaimLost("it ran out while the store did not answer"))
+            .map_err(|_| JobError::ClaimLost("it ran out while the store did not answer"))
     }
 }
 
@@ -265,7 +265,7 @@ impl Renewal {
         drop(lost);
     }
 
-    /// A message that shows too early is no harm: who receives it finds the claim.
+    /// A message that becomes visible too early does no harm: its receiver finds the claim.
     async fn hide_message(&self) {
         let hidden = timeout_at(
             Instant::now() + self.length / 3,

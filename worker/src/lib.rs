@@ -1,19 +1,23 @@
 //! Takes jobs, makes pictures. Start reading at [`work`]: a job's way from top to bottom.
 
+mod attempt;
 mod avif;
+mod concurrency;
 pub mod config;
+mod error;
 pub mod generate;
 pub mod health;
 mod heartbeat;
 mod lease;
 mod optimize;
-pub mod pace;
+mod polls;
 mod reuse;
-pub mod run;
+mod run;
 mod settle;
-mod trouble;
 mod upload;
 pub mod work;
+mod worker;
 
 pub use config::Config;
-pub use run::{Services, Worker, run};
+pub use run::run;
+pub use worker::{Services, Worker};

@@ -9,8 +9,8 @@ use atelier_optimize::{OptimizeError, Provenance, Settings, sniff};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
+use crate::error::{JobError, chain};
 use crate::generate::Original;
-use crate::trouble::{Trouble, chain};
 
 /// Where pictures are made smaller. Jobs that wait for a core cost nothing meanwhile.
 #[derive(Debug)]
@@ -53,14 +53,14 @@ impl Optimizer {
     }
 
     /// The WebP of `original`; the original itself where that cannot be made, and a
-    /// [`Trouble::Retryable`] where the bytes are no image at all.
-    pub(crate) async fn optimize(&self, original: &Arc<Original>) -> Result<Ready, Trouble> {
+    /// [`JobError::Retryable`] where the bytes are no image at all.
+    pub(crate) async fn optimize(&self, original: &Arc<Original>) -> Result<Ready, JobError> {
         let (settings, original) = (self.settings.clone(), Arc::clone(original));
         self.on_a_core(move || ready(&original, &settings)).await?
     }
 
     /// The AVIF of `original`.
-    pub(crate) async fn avif(&self, original: Arc<Original>) -> Result<Vec<u8>, Trouble> {
+    pub(crate) async fn avif(&self, original: Arc<Original>) -> Result<Vec<u8>, JobError> {
         let settings = self.settings.clone();
         let made = self
             .on_a_core(move || {
@@ -76,7 +76,7 @@ impl Optimizer {
     async fn on_a_core<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, JobError> {
         let core = Arc::clone(&self.cores).acquire_owned().await;
         let core = core.map_err(|error| unforeseen(error.to_string()))?;
         let done = tokio::task::spawn_blocking(move || {
@@ -84,20 +84,20 @@ impl Optimizer {
             drop(core);
             done
         });
-        // A panic in an encoder is this job's trouble, not the worker's end.
+        // A panic in an encoder is this job's error, not the worker's end.
         done.await.map_err(|error| unforeseen(error.to_string()))
     }
 }
 
-fn unforeseen(cause: String) -> Trouble {
-    Trouble::Retryable {
+fn unforeseen(cause: String) -> JobError {
+    JobError::Retryable {
         failure: Failure::Unforeseen,
         cause,
         away: false,
     }
 }
 
-fn ready(original: &Original, settings: &Settings) -> Result<Ready, Trouble> {
+fn ready(original: &Original, settings: &Settings) -> Result<Ready, JobError> {
     let provenance = Provenance {
         model: &original.model,
     };
@@ -121,7 +121,7 @@ fn ready(original: &Original, settings: &Settings) -> Result<Ready, Trouble> {
     }
 }
 
-fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, Trouble> {
+fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, JobError> {
     let claimed = sniff(&original.bytes).filter(|_| error.is_still_an_image());
     let Some((format, dimensions)) = claimed else {
         return Err(unforeseen(chain(&error)));

@@ -5,7 +5,7 @@ use atelier_domain::label::Label;
 use sha2::{Digest, Sha256};
 
 use crate::optimize::{Optimizer, Ready};
-use crate::run::Worker;
+use crate::worker::Worker;
 
 /// What two pictures have in common if one can serve for the other.
 pub(crate) fn key(prompt_hash: &str, model: &str, optimizer: &Optimizer) -> String {

@@ -1,4 +1,4 @@
-//! The end of a try: the last write on the document, then what becomes of the message.
+//! The end of an attempt: the last write on the document, then the message.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,45 +14,45 @@ use atelier_domain::transition::Budget;
 use atelier_runtime::telemetry::events::{Alert, JobFailed, JobSucceeded};
 use atelier_runtime::telemetry::metrics;
 
+use crate::attempt::{Attempt, Stored};
+use crate::error::JobError;
 use crate::lease::Written;
-use crate::run::Worker;
-use crate::trouble::Trouble;
-use crate::work::{Attempt, Stored};
+use crate::worker::Worker;
 
-/// The longest wait between two tries of a job.
+/// The longest backoff between two attempts at a job.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
 /// How long a throttled job waits in the queue, at most.
 const THROTTLE_BACKOFF: Duration = Duration::from_secs(15);
 
-/// How long a job waits that was given back because of a fault that would fail every job.
+/// How long a job waits that was released because of an outage.
 const OUTAGE_BACKOFF: Duration = Duration::from_secs(2);
 
-/// The sweep tags again so long after a tagging that failed.
+/// The keeper tags again this long after a tagging that failed.
 const TAG_AGAIN: Duration = Duration::from_secs(30);
 
-/// Settles a try that was made under a claim.
-pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, Trouble>) {
+/// Settles an attempt.
+pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, JobError>) {
     attempt.lease.stop_renewing();
     let worker = attempt.worker;
     match outcome {
         Ok(stored) => {
-            worker.pace.worked();
+            worker.concurrency.recovered();
             succeed(attempt, stored).await;
         }
-        Err(Trouble::Permanent { failure, cause }) => {
-            worker.pace.worked();
+        Err(JobError::Permanent { failure, cause }) => {
+            worker.concurrency.recovered();
             fail(attempt, failure, &cause).await;
         }
-        Err(Trouble::Retryable {
+        Err(JobError::Retryable {
             failure,
             cause,
             away,
         }) => {
             if away {
-                worker.pace.away()
+                worker.concurrency.no_answer()
             } else {
-                worker.pace.worked()
+                worker.concurrency.recovered()
             }
             if attempt.assignment.attempts >= worker.config.job.max_attempts {
                 fail(attempt, failure, &cause).await;
@@ -61,12 +61,12 @@ pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, Troubl
                 give_back(attempt, Budget::Burn, wait, "retry", &cause).await;
             }
         }
-        Err(Trouble::Throttled(cause)) => {
+        Err(JobError::Throttled(cause)) => {
             let wait = THROTTLE_BACKOFF.mul_f64(0.3 + 0.7 * fastrand::f64());
             give_back(attempt, Budget::GiveBack, wait, "throttled", &cause).await;
         }
-        Err(Trouble::Outage { failure, cause }) => {
-            if worker.pace.outage() {
+        Err(JobError::Outage { failure, cause }) => {
+            if worker.concurrency.outage() {
                 fail(attempt, failure, &cause).await;
             } else {
                 give_back(
@@ -79,20 +79,20 @@ pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, Troubl
                 .await;
             }
         }
-        Err(trouble @ (Trouble::Stopping | Trouble::Unwelcome)) => {
-            let why = match trouble {
-                Trouble::Stopping => "stopping",
-                _ => "alone",
+        Err(error @ (JobError::Stopping | JobError::Isolated)) => {
+            let why = match error {
+                JobError::Stopping => "stopping",
+                _ => "isolated",
             };
-            let cause = trouble.to_string();
+            let cause = error.to_string();
             give_back(attempt, Budget::GiveBack, Duration::ZERO, why, &cause).await;
         }
-        Err(trouble @ Trouble::StoreAway(_)) => {
-            worker.pace.outage();
-            tracing::warn!(%trouble, "left until its claim runs out");
+        Err(error @ JobError::StoreAway(_)) => {
+            worker.concurrency.outage();
+            tracing::warn!(%error, "left until its claim expires");
         }
-        Err(trouble @ Trouble::ClaimLost(_)) => {
-            tracing::warn!(%trouble, "left to whoever holds it")
+        Err(error @ JobError::ClaimLost(_)) => {
+            tracing::warn!(%error, "left to whoever holds it")
         }
     }
 }
@@ -134,8 +134,8 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
         Ok(Written::Fenced(_)) => {
             tracing::warn!("the picture is stored, but the claim was taken over")
         }
-        Err(trouble) => {
-            tracing::warn!(%trouble, "the picture is stored; whoever claims next adopts it")
+        Err(error) => {
+            tracing::warn!(%error, "the picture is stored; whoever claims next adopts it")
         }
     }
 }
@@ -146,7 +146,7 @@ async fn finish(
     attempt: &Attempt<'_>,
     stored: &Stored,
     now: Timestamp,
-) -> Result<Written, Trouble> {
+) -> Result<Written, JobError> {
     let (lease, finished) = (attempt.lease, &stored.finished);
     if let Some(tagged) = stored.tagged {
         let succeed = transition::succeed(lease.token(), finished, now).if_permanent_is(tagged);
@@ -188,13 +188,13 @@ async fn fail(attempt: &Attempt<'_>, failure: Failure, cause: &str) {
             delete(worker, message).await
         }
         Ok(Written::Fenced(_)) => tracing::warn!(cause, "not failed: the claim was taken over"),
-        Err(trouble) => {
-            tracing::warn!(%trouble, cause, "not failed: left until its claim runs out")
+        Err(error) => {
+            tracing::warn!(%error, cause, "not failed: left until its claim expires")
         }
     }
 }
 
-/// Gives claim and message back; the job comes again after `wait`.
+/// Releases claim and message; the job is visible again after `wait`.
 async fn give_back(
     attempt: &Attempt<'_>,
     budget: Budget,
@@ -223,7 +223,7 @@ async fn give_back(
             later(worker, message, wait).await;
         }
         Ok(Written::Fenced(_)) => later(worker, message, wait).await,
-        Err(trouble) => tracing::warn!(%trouble, "not given back: left until its claim runs out"),
+        Err(error) => tracing::warn!(%error, "not given back: left until its claim expires"),
     }
 }
 
@@ -259,7 +259,7 @@ fn correlation_id<'a>(assignment: &'a Assignment, message: &'a Message) -> &'a s
     }
 }
 
-/// Exponential in the attempts made, shortened by up to a half so that jobs do not march in step.
+/// Exponential in the attempts made, with jitter.
 fn backoff(first: Duration, attempts: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     jittered((first * 2u32.pow(doublings)).min(MAX_BACKOFF))
@@ -273,11 +273,11 @@ fn jittered(wait: Duration) -> Duration {
 pub(crate) async fn delete(worker: &Worker, message: &Message) {
     log(
         worker.queues.jobs.delete(&message.receipt).await,
-        "a message was not deleted; it comes again and is found done",
+        "a message was not deleted; it is delivered again and found settled",
     );
 }
 
-/// The message comes again after `wait`.
+/// Makes the message visible again after `wait`.
 pub(crate) async fn later(worker: &Worker, message: &Message, wait: Duration) {
     log(
         worker
@@ -285,13 +285,13 @@ pub(crate) async fn later(worker: &Worker, message: &Message, wait: Duration) {
             .jobs
             .change_visibility(&message.receipt, wait)
             .await,
-        "a message comes again when its time is over",
+        "a message is visible again after its timeout",
     );
 }
 
 /// No worker can read this message: an operator has to.
 pub(crate) async fn unreadable(worker: &Worker, message: &Message, error: &UnreadableJob) {
-    bury(
+    dead_letter(
         worker,
         message,
         &format!("the message cannot be read: {error}"),
@@ -301,10 +301,10 @@ pub(crate) async fn unreadable(worker: &Worker, message: &Message, error: &Unrea
 
 /// A job of no assignment.
 pub(crate) async fn unknown(worker: &Worker, message: &Message) {
-    bury(worker, message, "there is no such assignment").await;
+    dead_letter(worker, message, "there is no such assignment").await;
 }
 
-async fn bury(worker: &Worker, message: &Message, cause: &str) {
+async fn dead_letter(worker: &Worker, message: &Message, cause: &str) {
     Alert {
         failure: Failure::DeadLetter,
         assignment_id: "-",
@@ -318,17 +318,17 @@ async fn bury(worker: &Worker, message: &Message, cause: &str) {
     );
 }
 
-/// The store did not say whose the assignment is.
-pub(crate) async fn unclaimed(worker: &Worker, message: &Message, trouble: &Trouble) {
-    tracing::warn!(%trouble, "not claimed");
-    worker.pace.outage();
+/// The store did not say whether the claim was made.
+pub(crate) async fn unclaimed(worker: &Worker, message: &Message, error: &JobError) {
+    tracing::warn!(%error, "not claimed");
+    worker.concurrency.outage();
     later(worker, message, jittered(OUTAGE_BACKOFF)).await;
 }
 
 fn log(outcome: Result<(), QueueError>, meaning: &'static str) {
     match outcome {
         Ok(()) => {}
-        // The message was delivered again, so another delivery settles it.
+        // The message was delivered again: that delivery settles it.
         Err(error @ QueueError::StaleReceipt(_)) => tracing::debug!(%error, "{meaning}"),
         Err(error) => tracing::warn!(%error, "{meaning}"),
     }

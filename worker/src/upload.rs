@@ -6,10 +6,10 @@ use atelier_cloud::pictures::{Condition, Found, Put, key};
 use atelier_domain::assignment::Assignment;
 use atelier_domain::label::Label;
 
+use crate::error::JobError;
 use crate::lease::Lease;
 use crate::optimize::Ready;
-use crate::run::Worker;
-use crate::trouble::Trouble;
+use crate::worker::Worker;
 
 /// What lies under the key now.
 #[derive(Debug)]
@@ -24,17 +24,17 @@ pub(crate) enum Uploaded {
 pub(crate) async fn find_ours(
     worker: &Worker,
     assignment: &Assignment,
-) -> Result<Option<Label>, Trouble> {
+) -> Result<Option<Label>, JobError> {
     let found = find(worker, assignment).await?;
     Ok(found
         .and_then(|found| found.label)
         .filter(|label| label.is_of(assignment)))
 }
 
-async fn find(worker: &Worker, assignment: &Assignment) -> Result<Option<Found>, Trouble> {
+async fn find(worker: &Worker, assignment: &Assignment) -> Result<Option<Found>, JobError> {
     let key = key(&assignment.assignment_id);
     let found = worker.pictures.find(&key, assignment.into()).await;
-    found.map_err(Trouble::of_upload)
+    found.map_err(JobError::of_upload)
 }
 
 /// Stores `picture`. `puts` counts the puts tried, also where it fails.
@@ -45,7 +45,7 @@ pub(crate) async fn upload(
     picture: &Ready,
     label: &Label,
     puts: &AtomicU32,
-) -> Result<Uploaded, Trouble> {
+) -> Result<Uploaded, JobError> {
     let mut condition = Condition::IfAbsent;
     loop {
         let mut tries = 0;
@@ -61,7 +61,7 @@ pub(crate) async fn upload(
             )
             .await;
         puts.fetch_add(tries, Ordering::Relaxed);
-        condition = match put.map_err(Trouble::of_upload)? {
+        condition = match put.map_err(JobError::of_upload)? {
             Put::Stored(version) => return Ok(Uploaded::Stored(version)),
             Put::Conflict => condition,
             Put::Refused => match find(worker, assignment).await? {
@@ -86,10 +86,10 @@ async fn still_ours(
     worker: &Worker,
     assignment: &Assignment,
     lease: &Lease,
-) -> Result<(), Trouble> {
+) -> Result<(), JobError> {
     match worker.store.get(&assignment.assignment_id).await? {
         Some(now) if lease.holds(&now) => Ok(()),
-        _ => Err(Trouble::ClaimLost(
+        _ => Err(JobError::ClaimLost(
             "it was taken over, or the assignment is final or gone",
         )),
     }

@@ -1,13 +1,13 @@
 //! One job from top to bottom.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::config::Reuse;
 use atelier_cloud::pictures::key;
 use atelier_cloud::queue::Message;
-use atelier_domain::assignment::{Assignment, StageSeconds};
+use atelier_domain::assignment::StageSeconds;
 use atelier_domain::failure::Failure;
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
@@ -18,14 +18,15 @@ use atelier_runtime::telemetry::{continue_trace, metrics};
 use tokio::time::sleep;
 use tracing::Instrument as _;
 
+use crate::attempt::{Attempt, Stored};
+use crate::error::JobError;
 use crate::generate::{GenerateError, Original};
-use crate::lease::{self, Claimed, Lease, Written};
+use crate::lease::{self, Claimed, Written};
 use crate::optimize::Ready;
 use crate::reuse;
-use crate::run::Worker;
 use crate::settle;
-use crate::trouble::Trouble;
 use crate::upload::{self, Uploaded};
+use crate::worker::Worker;
 
 /// Waits between the calls of one try while the model throttles, each shortened by up to a half.
 const THROTTLE_WAITS: [Duration; 4] = [
@@ -61,63 +62,13 @@ async fn do_job(worker: &Worker, message: &Message, job: &Job) {
         Ok(Claimed::Busy(time)) => settle::later(worker, message, time).await,
         Ok(Claimed::Over) => settle::delete(worker, message).await,
         Ok(Claimed::Unknown) => settle::unknown(worker, message).await,
-        Err(trouble) => settle::unclaimed(worker, message, &trouble).await,
+        Err(error) => settle::unclaimed(worker, message, &error).await,
     }
 }
 
-/// One try of a job under a claim.
-#[derive(Debug)]
-pub(crate) struct Attempt<'a> {
-    pub(crate) worker: &'a Worker,
-    pub(crate) message: &'a Message,
-    pub(crate) lease: &'a Lease,
-    pub(crate) assignment: &'a Assignment,
-    pub(crate) started: Instant,
-    /// Puts tried.
-    pub(crate) puts: AtomicU32,
-    queue_wait: Duration,
-}
-
-/// A picture that lies under the assignment's key.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) finished: Finished,
-    /// How it came about: `generated`, `reused` or `adopted`.
-    pub(crate) how: &'static str,
-    /// What the object's tag says of `permanent`; `None` where it is not known.
-    pub(crate) tagged: Option<bool>,
-    /// The version that this try wrote.
-    pub(crate) version: Option<String>,
-    /// What an AVIF can be made from.
-    pub(crate) original: Option<Arc<Original>>,
-}
-
-impl<'a> Attempt<'a> {
-    fn new(
-        worker: &'a Worker,
-        message: &'a Message,
-        lease: &'a Lease,
-        assignment: &'a Assignment,
-    ) -> Self {
-        let sent_at = assignment
-            .sent_at
-            .or(message.sent_at)
-            .unwrap_or(assignment.created_at);
-        let queue_wait = Timestamp::now().since(sent_at);
-        metrics::get().queue_wait(queue_wait);
-        Self {
-            worker,
-            message,
-            lease,
-            assignment,
-            started: Instant::now(),
-            puts: AtomicU32::new(0),
-            queue_wait,
-        }
-    }
-
-    async fn make_picture(&self) -> Result<Stored, Trouble> {
-        let _company = self.worker.company(self.assignment).await?;
+impl Attempt<'_> {
+    async fn make_picture(&self) -> Result<Stored, JobError> {
+        let _company = self.worker.isolation(self.assignment).await?;
         if let Some(label) = upload::find_ours(self.worker, self.assignment).await? {
             return Ok(self.adopt(&label, StageSeconds::default(), 0.0));
         }
@@ -137,7 +88,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Who claims after the last attempt, or after `give_up_at`, only adopts.
-    fn check_budget(&self) -> Result<(), Trouble> {
+    fn check_budget(&self) -> Result<(), JobError> {
         let late = self
             .assignment
             .give_up_at
@@ -149,7 +100,7 @@ impl<'a> Attempt<'a> {
         } else {
             return Ok(());
         };
-        Err(Trouble::Permanent {
+        Err(JobError::Permanent {
             failure,
             cause: cause.to_owned(),
         })
@@ -169,37 +120,37 @@ impl<'a> Attempt<'a> {
         Some((picture, label))
     }
 
-    async fn generate(&self) -> Result<Original, Trouble> {
+    async fn generate(&self) -> Result<Original, JobError> {
         let prompt = &self.assignment.prompt;
         let mut waits = THROTTLE_WAITS.into_iter();
         loop {
             let asked = self.worker.models.generate(prompt, || self.count_call());
             let cause = match asked.await? {
                 Ok(original) => {
-                    self.worker.pace.answered();
+                    self.worker.concurrency.model_answered();
                     metrics::get().model_cost.add(original.cost_usd, &[]);
                     return Ok(original);
                 }
                 Err(GenerateError::Throttled(cause)) => cause,
-                Err(error) => return Err(trouble_of(error)),
+                Err(error) => return Err(job_error(error)),
             };
             self.worker.throttled();
             match waits.next() {
                 Some(wait) => sleep(wait.mul_f64(0.5 + 0.5 * fastrand::f64())).await,
-                None => return Err(Trouble::Throttled(cause)),
+                None => return Err(JobError::Throttled(cause)),
             }
             self.check_budget()?;
         }
     }
 
-    async fn count_call(&self) -> Result<(), Trouble> {
+    async fn count_call(&self) -> Result<(), JobError> {
         let count = transition::count_model_call(self.lease.token());
         match self.lease.write(&count).await? {
             Written::Done(_) => {
                 self.worker.called_model();
                 Ok(())
             }
-            Written::Fenced(_) => Err(Trouble::ClaimLost(
+            Written::Fenced(_) => Err(JobError::ClaimLost(
                 "it was taken over before the model was called",
             )),
         }
@@ -211,7 +162,7 @@ impl<'a> Attempt<'a> {
         label: Label,
         mut stages: StageSeconds,
         original: Option<Arc<Original>>,
-    ) -> Result<Stored, Trouble> {
+    ) -> Result<Stored, JobError> {
         let put = upload::upload(
             self.worker,
             self.assignment,
@@ -283,8 +234,8 @@ impl<'a> Attempt<'a> {
 async fn timed<T>(
     stage: &'static str,
     seconds: &mut Option<f64>,
-    work: impl Future<Output = Result<T, Trouble>>,
-) -> Result<T, Trouble> {
+    work: impl Future<Output = Result<T, JobError>>,
+) -> Result<T, JobError> {
     let start = Instant::now();
     let outcome = work
         .instrument(tracing::info_span!("stage", name = stage))
@@ -294,24 +245,24 @@ async fn timed<T>(
     outcome
 }
 
-fn trouble_of(error: GenerateError) -> Trouble {
+fn job_error(error: GenerateError) -> JobError {
     let cause = error.to_string();
     match error {
-        GenerateError::Declined(_) => Trouble::Permanent {
+        GenerateError::Declined(_) => JobError::Permanent {
             failure: Failure::Declined,
             cause,
         },
-        GenerateError::Throttled(cause) => Trouble::Throttled(cause),
-        GenerateError::NoLiveModel(_) | GenerateError::Credentials(_) => Trouble::Outage {
+        GenerateError::Throttled(cause) => JobError::Throttled(cause),
+        GenerateError::NoLiveModel(_) | GenerateError::Credentials(_) => JobError::Outage {
             failure: Failure::Configuration,
             cause,
         },
-        GenerateError::Away(_) => Trouble::Retryable {
+        GenerateError::Away(_) => JobError::Retryable {
             failure: Failure::Unforeseen,
             cause,
             away: true,
         },
-        GenerateError::Garbage(_) => Trouble::Retryable {
+        GenerateError::Garbage(_) => JobError::Retryable {
             failure: Failure::Unforeseen,
             cause,
             away: false,

@@ -5,12 +5,13 @@
 //! or does not have is answered with a placeholder, status 200, that is kept for seconds only. The
 //! object's user metadata stays behind.
 
+mod answer;
 mod cache;
 mod freshness;
 mod invalidation;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,14 +24,11 @@ use percent_encoding::percent_decode_str;
 use s3s::dto::Range;
 
 use crate::counters::Counters;
-use crate::faults::{Fault, Kind, Service};
+use crate::faults::Service;
+use answer::{insert, struck};
 use cache::{Cache, Content, Served};
 
-pub use cache::Origin;
-
-/// How long an error of the origin is kept: the least that CloudFront's `error_caching_min_ttl`
-/// should be for pictures that are about to appear.
-pub const ERROR_TTL: Duration = Duration::from_secs(5);
+pub use cache::{ERROR_TTL, Origin};
 
 const PLACEHOLDER: &str = include_str!("cdn/placeholder.svg");
 
@@ -47,7 +45,7 @@ const ADDED_HEADERS: [(HeaderName, &str); 6] = [
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 struct Cdn {
-    cache: Cache,
+    cache: Arc<Cache>,
     counters: Counters,
 }
 
@@ -62,12 +60,11 @@ pub fn router_with_clock(
     counters: Counters,
     now: impl Fn() -> Instant + Send + Sync + 'static,
 ) -> Router {
-    let cdn = Arc::new(Cdn {
-        cache: Cache::new(origin, Box::new(now)),
-        counters,
-    });
+    let cache = Arc::new(Cache::new(origin, Box::new(now)));
+    let create = post(invalidation::create).with_state(Arc::clone(&cache));
+    let cdn = Arc::new(Cdn { cache, counters });
     Router::new()
-        .route(invalidation::ROUTE, post(invalidation::create))
+        .route(invalidation::ROUTE, create)
         .fallback(serve)
         .with_state(cdn)
 }
@@ -87,16 +84,6 @@ async fn serve(State(cdn): State<Arc<Cdn>>, request: Request) -> Response<Body> 
             .insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-/// How an ordered fault is answered.
-fn struck(request: &Parts) -> Option<StatusCode> {
-    match request.extensions.get::<Fault>()?.kind {
-        Kind::Denied => Some(StatusCode::FORBIDDEN),
-        Kind::Missing => Some(StatusCode::NOT_FOUND),
-        Kind::Throttle => Some(StatusCode::SERVICE_UNAVAILABLE),
-        _ => None,
-    }
 }
 
 impl Cdn {
@@ -171,12 +158,6 @@ fn answer(asked: &HeaderMap, content: &Content) -> Response<Body> {
     };
     *response.body_mut() = Body::from(body);
     response
-}
-
-fn insert(response: &mut Response<Body>, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
 }
 
 /// Whether the viewer's copy is this one. Viewers send the date back as they got it.

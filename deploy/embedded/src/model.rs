@@ -9,6 +9,7 @@
 
 mod amazon;
 mod error;
+mod order;
 mod stability;
 mod temper;
 
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use crate::counters::Counters;
 use crate::faults::{Fault, Kind, Service};
 use crate::signature;
+use order::Order;
 
 use error::{Error, Exception};
 pub use temper::{Settings, Temper};
@@ -58,17 +60,6 @@ const RETIRED: [&str; 5] = [
 enum Family {
     Amazon,
     Stability,
-}
-
-/// A request that was read and found valid.
-#[derive(Debug)]
-struct Order {
-    prompt: String,
-    seed: u64,
-    width: u32,
-    height: u32,
-    /// How many pictures; Amazon's family paints up to five.
-    count: u32,
 }
 
 #[derive(Clone)]
@@ -281,51 +272,4 @@ fn wrap(family: Family, seed: u64, pictures: &[Vec<u8>]) -> Bytes {
         Family::Amazon => amazon::answer(pictures),
         Family::Stability => stability::answer(seed, pictures),
     }
-}
-
-/// `"images":["BASE64",…]`, written straight behind `json`.
-fn push_images(json: &mut Vec<u8>, pictures: &[Vec<u8>]) {
-    let encoded: usize = pictures
-        .iter()
-        .map(|picture| picture.len() / 3 * 4 + 8)
-        .sum();
-    json.reserve(encoded + 32);
-    json.extend_from_slice(b"\"images\":[");
-    for (index, picture) in pictures.iter().enumerate() {
-        json.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
-        base64_simd::STANDARD.encode_append(picture, json);
-        json.push(b'"');
-    }
-    json.push(b']');
-}
-
-/// Reads a request's JSON; what the schema does not know is refused, by name.
-fn json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::malformed(&error.to_string()))
-}
-
-/// Checks the length of `text`, in characters.
-fn check_length(name: &str, text: &str, longest: usize) -> Result<(), Error> {
-    let length = text.chars().count();
-    if (1..=longest).contains(&length) {
-        return Ok(());
-    }
-    Err(Error::malformed(&format!(
-        "#/{name}: expected 1 to {longest} characters, actual: {length}"
-    )))
-}
-
-/// Checks that `value` is in `range`.
-fn check_range<T: PartialOrd + std::fmt::Display>(
-    name: &str,
-    value: T,
-    range: std::ops::RangeInclusive<T>,
-) -> Result<(), Error> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    let (low, high) = range.into_inner();
-    Err(Error::malformed(&format!(
-        "#/{name}: expected {low} to {high}, actual: {value}"
-    )))
 }

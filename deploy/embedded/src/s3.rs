@@ -5,6 +5,7 @@
 //! the check and the write are one step here, so a delete comes before or after both.
 
 mod bucket;
+mod buckets;
 mod checksum;
 mod conditions;
 mod errors;
@@ -16,10 +17,8 @@ mod tags;
 mod upload;
 mod version;
 
-use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -34,10 +33,9 @@ use tower::ServiceBuilder;
 use crate::counters::Counters;
 use crate::faults::{Fault, Kind, Service};
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
-use bucket::Bucket;
+use buckets::Buckets;
 
-/// Largest object that a put may bring: 256 MiB.
-pub const MAX_OBJECT_BYTES: usize = 256 << 20;
+pub use upload::MAX_OBJECT_BYTES;
 
 /// The embedded S3 over the folder `data`, which holds a folder a bucket. The bucket `bucket` is
 /// made if there is none. Every bucket is versioned.
@@ -65,57 +63,6 @@ pub fn router(data: &Path, bucket: &str, counters: Counters) -> anyhow::Result<R
         }))
         .service(builder.build());
     Ok(Router::new().fallback_service(service))
-}
-
-/// All buckets, by name.
-#[derive(Debug)]
-struct Buckets {
-    folder: PathBuf,
-    open: RwLock<BTreeMap<String, Arc<Bucket>>>,
-}
-
-impl Buckets {
-    fn open(folder: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let mut open = BTreeMap::new();
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            if let Ok(name) = entry.file_name().into_string()
-                && s3s::path::check_bucket_name(&name)
-            {
-                open.insert(name, Arc::new(Bucket::open(&entry.path())?));
-            }
-        }
-        Ok(Self {
-            folder: folder.to_owned(),
-            open: RwLock::new(open),
-        })
-    }
-
-    /// Whether the bucket is new.
-    fn create(&self, name: &str) -> io::Result<bool> {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if open.contains_key(name) {
-            return Ok(false);
-        }
-        let bucket = Bucket::open(&self.folder.join(name))?;
-        open.insert(name.to_owned(), Arc::new(bucket));
-        Ok(true)
-    }
-
-    fn get(&self, name: &str) -> S3Result<Arc<Bucket>> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.get(name)
-            .cloned()
-            .ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
-    }
-
-    fn all(&self) -> Vec<(String, Arc<Bucket>)> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.iter()
-            .map(|(name, bucket)| (name.clone(), bucket.clone()))
-            .collect()
-    }
 }
 
 /// The one pair of keys.

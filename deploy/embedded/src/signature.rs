@@ -1,10 +1,10 @@
 //! AWS Signature Version 4 as a service checks it, for the embedded services that are not S3 (its
 //! library has its own): <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
 use http::request::Parts;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use sha2::{Digest as _, Sha256};
 use time::format_description::BorrowedFormatItem;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
@@ -18,13 +18,6 @@ const MAX_SKEW: Duration = Duration::minutes(15);
 
 const AMZ_DATE: &[BorrowedFormatItem<'_>] =
     time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
-
-/// Every byte but the unreserved characters of RFC 3986 is encoded in a canonical request.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Why a request is refused (status 403 on every protocol).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +67,7 @@ impl Refusal {
 /// Checks that the embedded cloud's credentials signed exactly this request and `body`.
 ///
 /// # Errors
-/// A [`Refusal`], which each service tells in the words of its protocol.
+/// A [`Refusal`], which each service reports in its own protocol.
 pub fn verify(request: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let authorization = request
         .headers
@@ -98,23 +91,57 @@ pub fn verify(request: &Parts, body: &[u8]) -> Result<(), Refusal> {
     if (OffsetDateTime::now_utc() - signed_at.assume_utc()).abs() > MAX_SKEW {
         return Err(Refusal::Expired);
     }
-    let signature = hex_simd::decode_to_vec(claims.signature).map_err(|_| Refusal::Malformed)?;
-    let canonical = canonical_request(request, &claims, body).ok_or(Refusal::Mismatch)?;
-    let to_sign = format!(
-        "AWS4-HMAC-SHA256\n{date}\n{}\n{}",
-        claims.scope,
-        sha256_hex(canonical.as_bytes())
-    );
-    hmac(&claims.signing_key(), to_sign.as_bytes())
-        .verify_slice(&signature)
-        .map_err(|_| Refusal::Mismatch)
+    let expected = signature_of(request, &claims, signed_at.assume_utc(), body);
+    if expected.as_deref() == Some(claims.signature) {
+        Ok(())
+    } else {
+        Err(Refusal::Mismatch)
+    }
 }
 
-/// What an `Authorization` header says.
+/// The signature that this request must have, in hexadecimal digits; `None` where it lacks a header
+/// that is signed, or cannot be signed at all.
+fn signature_of(
+    request: &Parts,
+    claims: &Claims<'_>,
+    signed_at: OffsetDateTime,
+    body: &[u8],
+) -> Option<String> {
+    let mut headers = Vec::new();
+    for name in claims.signed_headers.split(';') {
+        let mut values = request.headers.get_all(name).iter().peekable();
+        values.peek()?;
+        for value in values {
+            headers.push((name, std::str::from_utf8(value.as_bytes()).ok()?));
+        }
+    }
+    let host = request.headers.get(http::header::HOST)?.to_str().ok()?;
+    let url = format!("http://{host}{}", request.uri.path_and_query()?);
+    let keys = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "embedded");
+    let identity = keys.into();
+    let mut settings = SigningSettings::default();
+    settings.excluded_headers = Some(Vec::new());
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(claims.region)
+        .name(claims.service)
+        .time(signed_at.into())
+        .settings(settings)
+        .build()
+        .ok()?
+        .into();
+    let body = SignableBody::Bytes(body);
+    let signable =
+        SignableRequest::new(request.method.as_str(), url, headers.into_iter(), body).ok()?;
+    let (_, signature) = sign(signable, &parameters).ok()?.into_parts();
+    Some(signature)
+}
+
+/// The parts of an `Authorization` header.
 struct Claims<'a> {
     access_key_id: &'a str,
-    /// `date/region/service/aws4_request`
-    scope: &'a str,
+    region: &'a str,
+    service: &'a str,
     signed_headers: &'a str,
     signature: &'a str,
 }
@@ -130,87 +157,16 @@ impl<'a> Claims<'a> {
                 _ => return None,
             }
         }
-        let (access_key_id, scope) = credential?.split_once('/')?;
-        (scope.split('/').count() == 4).then_some(())?;
+        let scope: Vec<&str> = credential?.split('/').collect();
+        let [access_key_id, _date, region, service, "aws4_request"] = scope[..] else {
+            return None;
+        };
         Some(Self {
             access_key_id,
-            scope,
+            region,
+            service,
             signed_headers: signed_headers?,
             signature: signature?,
         })
     }
-
-    fn signing_key(&self) -> Vec<u8> {
-        let secret = format!("AWS4{SECRET_ACCESS_KEY}").into_bytes();
-        self.scope.split('/').fold(secret, |key, part| {
-            hmac(&key, part.as_bytes()).finalize().into_bytes().to_vec()
-        })
-    }
-}
-
-fn canonical_request(request: &Parts, claims: &Claims<'_>, body: &[u8]) -> Option<String> {
-    let mut headers = String::new();
-    for name in claims.signed_headers.split(';') {
-        headers.push_str(name);
-        headers.push(':');
-        headers.push_str(&canonical_header(request, name)?);
-        headers.push('\n');
-    }
-    Some(format!(
-        "{}\n{}\n{}\n{headers}\n{}\n{}",
-        request.method,
-        canonical_path(request.uri.path()),
-        canonical_query(request.uri.query().unwrap_or_default()),
-        claims.signed_headers,
-        sha256_hex(body),
-    ))
-}
-
-fn canonical_header(request: &Parts, name: &str) -> Option<String> {
-    let values: Vec<String> = request
-        .headers
-        .get_all(name)
-        .iter()
-        .map(|value| {
-            let value = String::from_utf8_lossy(value.as_bytes());
-            value.split_whitespace().collect::<Vec<_>>().join(" ")
-        })
-        .collect();
-    (!values.is_empty()).then(|| values.join(","))
-}
-
-/// The path as it came, encoded once more (all services but S3 do so).
-fn canonical_path(path: &str) -> String {
-    let segments: Vec<String> = path.split('/').map(encode).collect();
-    segments.join("/")
-}
-
-fn canonical_query(query: &str) -> String {
-    let normal = |text: &str| encode(&percent_decode_str(text).decode_utf8_lossy());
-    let mut pairs: Vec<(String, String)> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (normal(name), normal(value)))
-        .collect();
-    pairs.sort();
-    let pairs: Vec<String> = pairs
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    pairs.join("&")
-}
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
-}
-
-fn sha256_hex(bytes: &[u8]) -> String {
-    hex_simd::encode_to_string(Sha256::digest(bytes), hex_simd::AsciiCase::Lower)
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac
 }

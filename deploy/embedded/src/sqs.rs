@@ -9,7 +9,6 @@ mod message_operations;
 mod queue;
 mod queue_operations;
 mod ready;
-mod redrive;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -123,9 +122,6 @@ impl Sqs {
             "UntagQueue" => self.untag(input),
             "ListQueueTags" => self.tags(input),
             "ListDeadLetterSourceQueues" => self.dead_letter_sources(input),
-            "StartMessageMoveTask" => self.start_move(input),
-            "ListMessageMoveTasks" => self.list_moves(input),
-            "CancelMessageMoveTask" => self.cancel_move(input),
             "SendMessage" => self.send(input),
             "SendMessageBatch" => self.send_batch(input),
             "ReceiveMessage" => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use atelier_cloud::client::Aws;
-use atelier_cloud::config::{BucketConfig, CloudConfig, StaticCredentials};
+use atelier_cloud::config::{BucketConfig, CloudConfig};
 use atelier_cloud::pictures;
 use atelier_cloud::pictures::{Page, Pictures, Version, assignment_of};
 use atelier_domain::assignment::{Assignment, Status};
@@ -23,7 +23,7 @@ use atelier_store::config::StoreConfig;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use crate::cloud::environment_of;
+use crate::environment::{credentials_in, environment_of};
 use crate::flags::Audit;
 
 /// So many documents are read at a time.
@@ -124,20 +124,6 @@ fn configure(flags: &Audit) -> anyhow::Result<Config> {
     let mut config = Config::read(Environment::of_process().with(pairs))?;
     config.cloud.credentials = credentials;
     Ok(config)
-}
-
-/// The access key among an embedded cloud's environment.
-pub(crate) fn credentials_in(pairs: &[(String, String)]) -> Option<StaticCredentials> {
-    let value = |name| {
-        pairs
-            .iter()
-            .find(|(it, _)| it == name)
-            .map(|(_, value)| value.clone())
-    };
-    Some(StaticCredentials {
-        access_key_id: value("AWS_ACCESS_KEY_ID")?,
-        secret_access_key: value("AWS_SECRET_ACCESS_KEY")?,
-    })
 }
 
 async fn audit(config: &Config) -> anyhow::Result<Report> {

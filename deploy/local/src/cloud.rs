@@ -1,7 +1,6 @@
 //! `atelier cloud`: the embedded cloud alone.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,10 +10,8 @@ use atelier_runtime::process;
 use atelier_runtime::telemetry;
 use atelier_runtime::telemetry::TelemetryConfig;
 
+use crate::environment::ENVIRONMENT;
 use crate::flags::Here;
-
-/// Where a running cloud keeps its environment, so that `atelier audit --data` finds it.
-const ENVIRONMENT: &str = "environment";
 
 pub(crate) fn main(here: &Here) -> ExitCode {
     process::block_on(run(here))
@@ -40,21 +37,6 @@ pub(crate) async fn start(here: &Here) -> anyhow::Result<Cloud> {
     std::fs::write(&path, lines(&cloud))
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(cloud)
-}
-
-/// The environment of the cloud that runs over `data`.
-pub(crate) fn environment_of(data: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let path = data.join(ENVIRONMENT);
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        format!(
-            "{}: no cloud was started over this directory",
-            path.display()
-        )
-    })?;
-    let pairs = text.lines().filter_map(|line| line.split_once('='));
-    Ok(pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect())
 }
 
 fn lines(cloud: &Cloud) -> String {

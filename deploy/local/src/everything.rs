@@ -25,8 +25,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::credentials_in;
 use crate::cloud;
+use crate::environment::credentials_in;
 use crate::flags::{Fleet, Here};
 
 /// The options that make sense here; where the cloud is, is known.

@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,11 +6,7 @@ use std::time::Duration;
 
 use atelier_embedded::cloud;
 use atelier_embedded::model::{Settings, Temper};
-use atelier_runtime::config::describe;
-use atelier_runtime::telemetry::TelemetryConfig;
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
-
-use crate::{audit, everything};
+use clap::{Args, Parser, Subcommand};
 
 /// Makes the pictures of an education portal: API, workers and the cloud they use, all in this
 /// process.
@@ -94,17 +90,6 @@ pub(crate) struct Audit {
     /// One JSON object on stdout instead of lines for people.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-pub(crate) fn command() -> clap::Command {
-    Flags::command()
-        .after_help(describe(everything::SETTINGS, &everything::ON_ONE_MACHINE))
-        .mut_subcommand("cloud", |it| {
-            it.after_help(describe(&[TelemetryConfig::SETTINGS], &[]))
-        })
-        .mut_subcommand("audit", |it| {
-            it.after_help(describe(audit::Config::SETTINGS, &[]))
-        })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -2,19 +2,22 @@
 
 mod audit;
 mod cloud;
+mod environment;
 mod everything;
 mod flags;
 
 use std::process::ExitCode;
 
+use atelier_runtime::config::describe;
 use atelier_runtime::process;
-use clap::FromArgMatches as _;
+use atelier_runtime::telemetry::TelemetryConfig;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use flags::{Command, Flags};
 
 fn main() -> ExitCode {
     process::install_tls();
-    let matches = process::parse_flags(flags::command());
+    let matches = process::parse_flags(command());
     let flags = match Flags::from_arg_matches(&matches) {
         Ok(flags) => flags,
         Err(error) => error.exit(),
@@ -24,4 +27,16 @@ fn main() -> ExitCode {
         Some(Command::Cloud(here)) => cloud::main(&here),
         Some(Command::Audit(audit)) => audit::main(&audit),
     }
+}
+
+/// The command line with the options of the environment.
+fn command() -> clap::Command {
+    Flags::command()
+        .after_help(describe(everything::SETTINGS, &everything::ON_ONE_MACHINE))
+        .mut_subcommand("cloud", |it| {
+            it.after_help(describe(&[TelemetryConfig::SETTINGS], &[]))
+        })
+        .mut_subcommand("audit", |it| {
+            it.after_help(describe(audit::Config::SETTINGS, &[]))
+        })
 }

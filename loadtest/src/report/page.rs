@@ -1,198 +1,312 @@
-//! The HTML page around tables and charts: one file, nothing from other hosts.
+//! The report of a run.
 
-use std::fmt::Write as _;
+use crate::fleet::FleetHistory;
+use crate::results::Results;
+use atelier_report::chart::{self, Axes, Scale, Series};
+use atelier_report::page::Page;
+use atelier_report::text::{bytes, figure, seconds};
 
-use crate::criteria::{Criterion, all_hold};
-use crate::report::chart::{self, Series};
-use crate::report::{sign, text};
-
-const STYLE: &str = include_str!("page.css");
-
-/// A page that grows from top to bottom.
-#[derive(Debug)]
-pub struct Page {
-    html: String,
+/// The page of a run, compared with an earlier one where that is given.
+///
+/// # Errors
+/// When a chart cannot be drawn.
+pub(super) fn render(results: &Results, earlier: Option<&Results>) -> anyhow::Result<String> {
+    let title = format!("Load test: {}", results.scenario);
+    let mut page = Page::new(&title, &about(results, earlier), &results.criteria);
+    page.criteria(
+        &results.criteria,
+        earlier.map(|earlier| earlier.criteria.as_slice()),
+    );
+    page.figures(&key_figures(results));
+    over_time(&mut page, results)?;
+    percentiles(&mut page, results, earlier);
+    histograms(&mut page, results)?;
+    errors(&mut page, results);
+    cost(&mut page, results);
+    fleet(&mut page, results);
+    Ok(page.finish())
 }
 
-impl Page {
-    /// With a title, what was tested, and the verdict.
-    pub fn new(title: &str, about: &str, criteria: &[Criterion]) -> Self {
-        let (class, verdict) = if all_hold(criteria) {
-            ("good", "holds")
-        } else {
-            ("bad", "does not hold")
-        };
-        let (title, about) = (escape(title), escape(about));
-        let html = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             <header><h1>{title} <span class=\"verdict {class}\">{verdict}</span></h1><p>{about}</p></header>\n"
+fn about(results: &Results, earlier: Option<&Results>) -> String {
+    let load = match results.rate {
+        Some(rate) => format!("{} POSTs a second", figure(rate)),
+        None => format!("up to {} users", results.users),
+    };
+    let mut about = format!(
+        "{}, {load} for {}, from {}.",
+        results.url,
+        seconds(results.seconds),
+        results.started_at
+    );
+    if results.scale_time != 1.0 {
+        about += &format!(
+            " All times of the scenario were multiplied by {}.",
+            results.scale_time
         );
-        Self { html }
     }
-
-    /// A heading.
-    pub fn section(&mut self, heading: &str) -> &mut Self {
-        let _ = writeln!(self.html, "<h2>{}</h2>", escape(heading));
-        self
+    if let Some(earlier) = earlier {
+        about += &format!(" Compared with the run from {}.", earlier.started_at);
     }
+    about
+}
 
-    /// A paragraph.
-    pub fn paragraph(&mut self, words: &str) -> &mut Self {
-        let _ = writeln!(self.html, "<p>{}</p>", escape(words));
-        self
-    }
+fn key_figures(results: &Results) -> Vec<(&'static str, String)> {
+    let p95 = |name: &str| {
+        results
+            .operations
+            .get(name)
+            .map_or("–".to_owned(), |found| seconds(found.p95))
+    };
+    let percent = |ratio: Option<f64>| {
+        ratio.map_or("–".to_owned(), |ratio| format!("{:.1}%", ratio * 100.0))
+    };
+    vec![
+        ("POST p95", p95("post")),
+        ("time to picture p95", p95("time_to_picture")),
+        ("download p95", p95("download")),
+        ("CDN hits", percent(results.cdn.hit_ratio)),
+        ("storage saved", percent(results.storage.saved_ratio)),
+        ("errors", percent(Some(results.error_ratio))),
+        (
+            "requests a second",
+            figure(results.throughput.requests_per_second),
+        ),
+        (
+            "pictures a minute",
+            figure(results.throughput.pictures_per_minute),
+        ),
+    ]
+}
 
-    /// Figures that matter at a glance: name and value.
-    pub fn figures(&mut self, figures: &[(&str, String)]) -> &mut Self {
-        self.html.push_str("<dl class=\"figures\">\n");
-        for (name, value) in figures {
-            let _ = writeln!(
-                self.html,
-                "<div><dt>{}</dt><dd>{}</dd></div>",
-                escape(name),
-                escape(value)
-            );
-        }
-        self.html.push_str("</dl>\n");
-        self
-    }
-
-    /// The criteria, with an earlier run's figures where they are given.
-    pub fn criteria(&mut self, criteria: &[Criterion], earlier: Option<&[Criterion]>) -> &mut Self {
-        let mut head = vec!["", "criterion", "figure", "limit"];
-        if earlier.is_some() {
-            head.push("earlier");
-        }
-        head.push("");
-        let rows = criteria.iter().map(|each| {
-            let shown = |figure: Option<f64>| figure.map_or("not shown".to_owned(), text::figure);
-            let mut row = vec![
-                sign(each).to_owned(),
-                each.name.replace('_', " "),
-                shown(each.figure),
-                format!("{} {}", each.comparison.sign(), text::figure(each.limit)),
-            ];
-            if let Some(earlier) = earlier {
-                let before = earlier.iter().find(|before| before.name == each.name);
-                row.push(shown(before.and_then(|before| before.figure)));
-            }
-            row.push(each.note.clone().unwrap_or_default());
-            let class = match each.holds {
-                Some(true) => "good",
-                Some(false) => "bad",
-                None => "unknown",
-            };
-            (class, row)
-        });
-        let rows: Vec<_> = rows.collect();
-        self.classed_table(
-            "criteria",
-            &head,
-            rows.iter().map(|(class, row)| (*class, row.as_slice())),
+fn over_time(page: &mut Page, results: &Results) -> anyhow::Result<()> {
+    let slices = &results.timeline;
+    let to = results.seconds;
+    let p95 = |name: &str, label: &str| {
+        Series::new(
+            label,
+            slices
+                .iter()
+                .filter_map(|slice| Some((slice.at, *slice.p95.get(name)?))),
         )
+    };
+    page.section("Over time").open_charts();
+    let done = [
+        Series::new(
+            "done",
+            slices
+                .iter()
+                .map(|slice| (slice.at, slice.operations_per_second)),
+        ),
+        Series::new(
+            "errors",
+            slices
+                .iter()
+                .map(|slice| (slice.at, slice.errors_per_second)),
+        ),
+    ];
+    draw(page, "Operations", "a second", to, &done)?;
+    draw(
+        page,
+        "POST and download, p95",
+        "seconds",
+        to,
+        &[p95("post", "POST"), p95("download", "download")],
+    )?;
+    draw(
+        page,
+        "Time to picture, p95",
+        "seconds",
+        to,
+        &[p95("time_to_picture", "time to picture")],
+    )?;
+    if !results.fleet.samples.is_empty() {
+        fleet_over_time(page, &results.fleet, to)?;
     }
+    page.close_charts();
+    Ok(())
+}
 
-    /// A table of text.
-    pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) -> &mut Self {
-        self.classed_table("", head, rows.iter().map(|row| ("", row.as_slice())))
+fn fleet_over_time(page: &mut Page, fleet: &FleetHistory, to: f64) -> anyhow::Result<()> {
+    let samples = &fleet.samples;
+    let queue = [
+        Series::new(
+            "waiting",
+            samples.iter().map(|sample| (sample.at, sample.visible)),
+        ),
+        Series::new(
+            "in flight",
+            samples.iter().map(|sample| (sample.at, sample.in_flight)),
+        ),
+    ];
+    draw(page, "Queue", "jobs", to, &queue)?;
+    let slots = [
+        Series::new(
+            "slots",
+            samples.iter().map(|sample| (sample.at, sample.slots)),
+        ),
+        Series::new(
+            "in use",
+            samples
+                .iter()
+                .map(|sample| (sample.at, sample.slots_in_use)),
+        ),
+        Series::new(
+            "workers",
+            samples
+                .iter()
+                .map(|sample| (sample.at, sample.workers as f64)),
+        ),
+    ];
+    draw(page, "Fleet", "", to, &slots)?;
+    let mut workers: Vec<&String> = samples
+        .iter()
+        .flat_map(|sample| sample.resident_bytes.keys())
+        .collect();
+    workers.sort();
+    workers.dedup();
+    let memory = workers.iter().map(|worker| {
+        let points = samples
+            .iter()
+            .filter_map(|sample| Some((sample.at, sample.resident_bytes.get(*worker)? / 1e6)));
+        Series::new(worker.as_str(), points)
+    });
+    let memory: Vec<_> = memory.collect();
+    if !memory.is_empty() {
+        draw(page, "Memory of each worker", "MB", to, &memory)?;
     }
+    Ok(())
+}
 
-    /// Opens a grid of charts.
-    pub fn open_charts(&mut self) -> &mut Self {
-        self.html.push_str("<div class=\"charts\">\n");
-        self
+fn draw(
+    page: &mut Page,
+    caption: &str,
+    unit: &str,
+    to: f64,
+    series: &[Series],
+) -> anyhow::Result<()> {
+    let axes = Axes {
+        x: "seconds from the start",
+        y: unit,
+        x_to: to,
+        scale: Scale::Linear,
+    };
+    let svg = chart::lines(axes, series)?;
+    page.chart(caption, &svg, series);
+    Ok(())
+}
+
+fn percentiles(page: &mut Page, results: &Results, earlier: Option<&Results>) {
+    let mut head = vec!["", "count", "p50", "p95", "p99", "longest"];
+    if earlier.is_some() {
+        head.extend(["earlier p50", "earlier p95", "p95 changed"]);
     }
-
-    /// Closes it.
-    pub fn close_charts(&mut self) -> &mut Self {
-        self.html.push_str("</div>\n");
-        self
-    }
-
-    /// A chart with its caption and its legend.
-    pub fn chart(&mut self, caption: &str, svg: &str, legend: &[Series]) -> &mut Self {
-        let _ = write!(self.html, "<figure><figcaption>{}", escape(caption));
-        for (index, line) in legend.iter().enumerate() {
-            let color = chart::css_color(index);
-            let _ = write!(
-                self.html,
-                " <span class=\"key\"><i style=\"background:{color}\"></i>{}</span>",
-                escape(&line.name)
-            );
-        }
-        let label = escape(caption);
-        let svg = svg.replacen(
-            "<svg ",
-            &format!("<svg role=\"img\" aria-label=\"{label}\" "),
-            1,
-        );
-        let _ = writeln!(self.html, "</figcaption>\n{svg}</figure>");
-        self
-    }
-
-    /// The whole page.
-    pub fn finish(mut self) -> String {
-        self.html.push_str("</main>\n</body>\n</html>\n");
-        self.html
-    }
-
-    fn classed_table<'a>(
-        &mut self,
-        class: &str,
-        head: &[&str],
-        rows: impl Iterator<Item = (&'a str, &'a [String])>,
-    ) -> &mut Self {
-        let _ = write!(
-            self.html,
-            "<div class=\"scroll\"><table class=\"{class}\">\n<thead><tr>"
-        );
-        for cell in head {
-            let _ = write!(self.html, "<th>{}</th>", escape(cell));
-        }
-        self.html.push_str("</tr></thead>\n<tbody>\n");
-        for (class, cells) in rows {
-            let _ = write!(self.html, "<tr class=\"{class}\">");
-            for cell in cells {
-                let _ = write!(self.html, "<td>{}</td>", escape(cell));
+    let rows: Vec<_> = results
+        .timed()
+        .map(|(name, found)| {
+            let mut row = vec![name.replace('_', " "), found.count.to_string()];
+            row.extend([found.p50, found.p95, found.p99, found.max].map(seconds));
+            if let Some(earlier) = earlier {
+                match earlier.operations.get(name) {
+                    Some(before) => {
+                        row.extend([
+                            seconds(before.p50),
+                            seconds(before.p95),
+                            changed(found.p95, before.p95),
+                        ]);
+                    }
+                    None => row.extend(["–", "–", "–"].map(str::to_owned)),
+                }
             }
-            self.html.push_str("</tr>\n");
+            row
+        })
+        .collect();
+    page.section("Percentiles").table(&head, &rows);
+}
+
+fn changed(now: f64, before: f64) -> String {
+    match now / before {
+        times if times >= 3.0 => format!("{times:.1} times"),
+        times => format!("{:+.0}%", (times - 1.0) * 100.0),
+    }
+}
+
+fn histograms(page: &mut Page, results: &Results) -> anyhow::Result<()> {
+    page.section("Histograms").open_charts();
+    for (name, caption) in [
+        ("post", "POST"),
+        ("time_to_picture", "Time to picture"),
+        ("upload", "Upload to S3"),
+        ("download", "Download"),
+    ] {
+        if let Some(bins) = results.histograms.get(name) {
+            page.chart(caption, &chart::histogram(bins)?, &[]);
         }
-        self.html.push_str("</tbody>\n</table></div>\n");
-        self
+    }
+    page.close_charts();
+    Ok(())
+}
+
+fn errors(page: &mut Page, results: &Results) {
+    page.section("Errors");
+    if results.errors.is_empty() {
+        page.paragraph("None.");
+    } else {
+        let rows: Vec<_> = results
+            .errors
+            .iter()
+            .map(|(kind, count)| vec![kind.clone(), count.to_string()])
+            .collect();
+        page.table(&["kind", "count"], &rows);
     }
 }
 
-/// Text as HTML has it.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+fn cost(page: &mut Page, results: &Results) {
+    let Some(cost) = &results.cost_per_thousand_pictures else {
+        return;
+    };
+    let usd = |usd: f64| format!("${usd:.4}");
+    page.section("A thousand pictures cost").figures(&[
+        ("S3 requests", usd(cost.s3_requests_usd)),
+        ("storage, a month", usd(cost.storage_month_usd)),
+        (
+            "the same unoptimized",
+            usd(cost.storage_month_unoptimized_usd),
+        ),
+        ("model", format!("${:.2}", cost.model_usd)),
+        (
+            "bytes of originals",
+            bytes(results.storage.original_bytes as f64),
+        ),
+        ("bytes stored", bytes(results.storage.stored_bytes as f64)),
+    ]);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::criteria::Comparison;
-
-    #[test]
-    fn text_stays_text() {
-        let mut page = Page::new("<b>", "\"&\"", &[]);
-        page.table(&["<script>"], &[vec!["<img>".to_owned()]]);
-        let html = page.finish();
-        assert!(!html.contains("<b>") && !html.contains("<script>") && !html.contains("<img>"));
+fn fleet(page: &mut Page, results: &Results) {
+    page.section("Fleet");
+    if results.fleet.samples.is_empty() {
+        page.paragraph("This address tells nothing of its fleet.");
+        return;
     }
-
-    #[test]
-    fn the_verdict_is_that_of_the_criteria() {
-        let bad = [Criterion::judge(
-            "error_ratio",
-            Comparison::Below,
-            0.05,
-            Some(0.5),
-        )];
-        assert!(Page::new("x", "", &bad).finish().contains("does not hold"));
+    if let Some(memory) = &results.memory {
+        let leak = match memory.leak {
+            Some(true) => "this is a leak",
+            Some(false) => "no leak",
+            None => "too short a run to tell a leak",
+        };
+        let (mean, slope) = (bytes(memory.mean_bytes), bytes(memory.slope_bytes_per_hour));
+        page.paragraph(&format!(
+            "Memory of the worker that grows most: {mean}, {slope} an hour: {leak}."
+        ));
+    }
+    if results.fleet.workers_added.is_empty() {
+        page.paragraph("No worker was added.");
+    } else {
+        let rows = results
+            .fleet
+            .workers_added
+            .iter()
+            .map(|added| vec![added.worker.clone(), seconds(added.at)]);
+        let rows: Vec<_> = rows.collect();
+        page.table(&["worker added", "after"], &rows);
     }
 }

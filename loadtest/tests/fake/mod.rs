@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// How the fake behaves.
 #[derive(Clone, Copy)]
-pub struct Temper {
+pub(crate) struct Temper {
     /// From the POST to the picture.
     pub picture_after: Duration,
     /// Of so many POSTs one is refused; 0 refuses none.
@@ -26,7 +26,7 @@ pub struct Temper {
 }
 
 /// Quick, good and complete.
-pub const GOOD: Temper = Temper {
+pub(crate) const GOOD: Temper = Temper {
     picture_after: Duration::from_millis(200),
     refuse_every: 0,
     stuck: false,
@@ -35,7 +35,7 @@ pub const GOOD: Temper = Temper {
 
 /// What the fake saw.
 #[derive(Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub posts: AtomicU64,
     pub reads: AtomicU64,
     pub lists: AtomicU64,
@@ -55,7 +55,7 @@ struct Fake {
 }
 
 /// Serves on a free port; returns its address.
-pub async fn serve(temper: Temper) -> (String, Arc<Seen>) {
+pub(crate) async fn serve(temper: Temper) -> (String, Arc<Seen>) {
     let seen = Arc::<Seen>::default();
     let fake = Fake {
         temper,

@@ -273,11 +273,10 @@ async fn a_store_that_takes_no_writes_fails_no_job() {
 }
 
 #[tokio::test]
+#[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
 async fn a_store_that_is_gone_fails_no_job() {
-    let Ok(uri) = std::env::var("ATELIER_TEST_MONGODB_URI") else {
-        println!("NOT CHECKED: ATELIER_TEST_MONGODB_URI is not set (judges/run sets it)");
-        return;
-    };
+    let uri = std::env::var("ATELIER_TEST_MONGODB_URI");
+    let uri = uri.expect("ATELIER_TEST_MONGODB_URI is not set");
     let home = TempDir::new().unwrap();
     let name = home.path().file_name().unwrap().to_string_lossy();
     let name = name.trim_start_matches('.');

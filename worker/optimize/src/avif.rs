@@ -3,8 +3,10 @@
 use ravif::{Encoder, Img, RGBA8};
 
 use crate::decode::{Pixels, decode};
+use crate::error::OptimizeError;
 use crate::fit::fit;
-use crate::{OptimizeError, Provenance, Settings};
+use crate::provenance::Provenance;
+use crate::settings::Settings;
 
 /// rav1e's effort, 1 (small) to 10 (fast).
 const SPEED: u8 = 8;

@@ -1,14 +1,15 @@
 //! From a file's bytes to pixels, within a budget of memory.
 
 use std::io::Cursor;
-use std::panic::{UnwindSafe, catch_unwind};
 
 use image::{
     ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, RgbaImage,
 };
 
+use crate::error::OptimizeError;
+use crate::format::Format;
+use crate::guard::guarded;
 use crate::riff::{is_whole, largest_frame};
-use crate::{Format, OptimizeError};
 
 /// The share of the budget that may be spent on what stands before a PNG's pixels, while those take
 /// none yet: a row, and a color profile, which is compressed and may be a bomb.
@@ -53,12 +54,6 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError> {
     guarded(|| decode_unguarded(bytes, budget))
         .unwrap_or_else(|| Err(OptimizeError::Corrupt("its decoder panicked".to_owned())))
-}
-
-/// What a decoder returns, unless it panics. A file that is corrupt in a way that its decoder did
-/// not foresee (png 0.18: a palette of one byte) is a corrupt file.
-pub(crate) fn guarded<T>(decoder: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
-    catch_unwind(decoder).ok()
 }
 
 fn decode_unguarded(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError> {

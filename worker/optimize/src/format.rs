@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader};
 
-use crate::decode::guarded;
+use crate::guard::guarded;
 
 /// An image format that is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

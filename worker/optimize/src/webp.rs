@@ -10,8 +10,8 @@ use libwebp_sys::{
     WebPPictureImportRGBA, WebPPreset,
 };
 
-use crate::OptimizeError;
 use crate::decode::Pixels;
+use crate::error::OptimizeError;
 
 /// libwebp's lossless effort, 0 to 9: small drawings take a few ms, and a photograph that ends here
 /// by mistake not more than half a second.

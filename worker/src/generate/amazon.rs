@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{GenerateError, SIDE, decode_picture};
+use super::picture::{GenerateError, SIDE, decode_picture};
 
 /// The largest seed that both Nova Canvas (858,993,459) and Titan take.
 const MAX_SEED: u32 = 858_993_459;

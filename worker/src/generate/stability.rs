@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{GenerateError, decode_picture};
+use super::picture::{GenerateError, decode_picture};
 
 /// The largest seed that the family takes.
 const MAX_SEED: u32 = 4_294_967_294;

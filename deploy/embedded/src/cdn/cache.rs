@@ -15,9 +15,12 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use moka::ops::compute::{CompResult, Op};
 
-use super::ERROR_TTL;
 use super::freshness::ttl;
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+
+/// How long an error of the origin is kept: the least that CloudFront's `error_caching_min_ttl`
+/// should be for pictures that are about to appear.
+pub const ERROR_TTL: Duration = Duration::from_secs(5);
 
 /// Most bytes of objects that are kept: 256 MiB.
 const CAPACITY_BYTES: u64 = 256 << 20;
@@ -108,7 +111,7 @@ pub(super) struct Cache {
 
 impl Cache {
     /// An empty cache before `origin`.
-    pub fn new(origin: Origin, now: Clock) -> Self {
+    pub(super) fn new(origin: Origin, now: Clock) -> Self {
         let entries = moka::future::Cache::builder()
             .max_capacity(CAPACITY_BYTES)
             .weigher(|key: &String, entry: &Arc<Entry>| {
@@ -126,7 +129,7 @@ impl Cache {
     }
 
     /// The object of `key`, asking the origin at most once for all who want it at the same time.
-    pub async fn get(&self, key: &str) -> (Arc<Entry>, Served) {
+    pub(super) async fn get(&self, key: &str) -> (Arc<Entry>, Served) {
         if let Some(entry) = self.entries.get(key).await
             && self.is_fresh(key, &entry)
         {
@@ -157,7 +160,7 @@ impl Cache {
     }
 
     /// Forgets what matches: what is kept, and what is on its way from the origin.
-    pub fn forget(&self, patterns: &[Pattern]) -> impl Future<Output = ()> + use<> {
+    pub(super) fn invalidate(&self, patterns: &[Pattern]) -> impl Future<Output = ()> + use<> {
         let at = (self.now)();
         let patterns = patterns.to_vec();
         let (entries, invalidations) = (self.entries.clone(), self.invalidations.clone());
@@ -177,7 +180,7 @@ impl Cache {
     }
 
     /// How long ago the origin was asked for `entry`.
-    pub fn age(&self, entry: &Entry) -> Duration {
+    pub(super) fn age(&self, entry: &Entry) -> Duration {
         (self.now)().saturating_duration_since(entry.asked_at)
     }
 

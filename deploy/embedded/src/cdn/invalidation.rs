@@ -14,8 +14,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::Cdn;
-use super::cache::Pattern;
+use super::answer::{insert, struck};
+use super::cache::{Cache, Pattern};
 use crate::signature;
 
 /// Where the call is served.
@@ -53,7 +53,7 @@ struct Refused(StatusCode, &'static str, String);
 
 /// Forgets the paths of the batch. The same batch makes the same invalidation.
 pub(super) async fn create(
-    State(cdn): State<Arc<Cdn>>,
+    State(cache): State<Arc<Cache>>,
     Path(distribution): Path<String>,
     request: Request,
 ) -> Response<Body> {
@@ -71,18 +71,18 @@ pub(super) async fn create(
         }
     };
     let patterns: Vec<Pattern> = batch.paths.items.path.iter().map(|p| pattern(p)).collect();
-    cdn.cache.forget(&patterns).await;
+    cache.invalidate(&patterns).await;
     let id = id(&distribution, &batch);
     let mut response = xml(StatusCode::CREATED, invalidation(&id, &batch));
     let location = format!("/2020-05-31/distribution/{distribution}/invalidation/{id}");
-    super::insert(&mut response, header::LOCATION, &location);
+    insert(&mut response, header::LOCATION, &location);
     response
 }
 
 async fn read(request: Request) -> Result<InvalidationBatch, Refused> {
     let refused = |code, message: String| Refused(StatusCode::BAD_REQUEST, code, message);
     let (parts, body) = request.into_parts();
-    if let Some(status) = super::struck(&parts) {
+    if let Some(status) = struck(&parts) {
         return Err(Refused(status, "ServiceUnavailable", status.to_string()));
     }
     let body = to_bytes(body, MAX_BODY_BYTES)
@@ -162,7 +162,7 @@ fn xml(status: StatusCode, body: String) -> Response<Body> {
     let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    super::insert(&mut response, header::CONTENT_TYPE, "text/xml");
+    insert(&mut response, header::CONTENT_TYPE, "text/xml");
     response
 }
 

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use serde::Deserialize;
 
 use super::error::Error;
-use super::{Order, check_length, check_range, json, push_images};
+use super::order::{Order, check_length, check_range, json, push_images};
 
 const MAX_PROMPT_CHARACTERS: usize = 10_000;
 const MAX_SEED: u64 = 4_294_967_294;

@@ -93,7 +93,7 @@ impl Bucket {
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn open(folder: &Path) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let aside = folder.join("aside");
         fs::create_dir_all(&aside)?;
         for left_over in fs::read_dir(&aside)? {
@@ -118,7 +118,7 @@ impl Bucket {
     }
 
     /// Puts an object as the latest version of `key`, if `condition` holds.
-    pub fn put(
+    pub(super) fn put(
         &self,
         key: String,
         object: Object,
@@ -133,7 +133,7 @@ impl Bucket {
     }
 
     /// Puts a delete marker as the latest version of `key`, if `condition` holds.
-    pub fn delete(&self, key: String, condition: &Condition) -> Result<Head, Refusal> {
+    pub(super) fn delete(&self, key: String, condition: &Condition) -> Result<Head, Refusal> {
         self.add(Head::new(key, Kind::DeleteMarker), &[], condition)
     }
 
@@ -177,14 +177,18 @@ impl Bucket {
     }
 
     /// The object of `key`: its latest version, or the one with the id `version`.
-    pub fn head(&self, key: &str, version: Option<&str>) -> Result<(Head, Object), Refusal> {
+    pub(super) fn head(&self, key: &str, version: Option<&str>) -> Result<(Head, Object), Refusal> {
         let head = self.open_object(key, version)?.head;
         let object = head.object().cloned().unwrap_or_default();
         Ok((head, object))
     }
 
     /// As [`Self::head`], with the bytes.
-    pub fn read(&self, key: &str, version: Option<&str>) -> Result<(Head, Object, Bytes), Refusal> {
+    pub(super) fn read(
+        &self,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<(Head, Object, Bytes), Refusal> {
         let opened = self.open_object(key, version)?;
         let head = opened.head.clone();
         let object = head.object().cloned().unwrap_or_default();
@@ -208,7 +212,7 @@ impl Bucket {
     }
 
     /// Replaces the tags of an object; nothing else of it changes. Answers the version's id.
-    pub fn tag(
+    pub(super) fn tag(
         &self,
         key: &str,
         version: Option<&str>,
@@ -238,7 +242,7 @@ impl Bucket {
 
     /// Removes one version for good, whatever it is; `None` if there is none. Where it was the
     /// latest, the one before it is the latest now.
-    pub fn delete_version(&self, key: &str, version: &str) -> Result<Option<Head>, Refusal> {
+    pub(super) fn delete_version(&self, key: &str, version: &str) -> Result<Option<Head>, Refusal> {
         let _lock = self.lock(key);
         let Some(path) = self.find(key, version)? else {
             return Ok(None);
@@ -268,7 +272,7 @@ impl Bucket {
     }
 
     /// All versions of `key`, the latest first; none if the key has none.
-    pub fn versions(&self, key: &str) -> io::Result<Vec<Head>> {
+    pub(super) fn versions(&self, key: &str) -> io::Result<Vec<Head>> {
         let _lock = self.lock(key);
         let Some(Opened { head: latest, .. }) = version::open(&self.latest(key))? else {
             return Ok(Vec::new());
@@ -286,12 +290,12 @@ impl Bucket {
     }
 
     /// The head of the latest version of `key`, a delete marker too.
-    pub fn latest_head(&self, key: &str) -> io::Result<Option<Head>> {
+    pub(super) fn latest_head(&self, key: &str) -> io::Result<Option<Head>> {
         Ok(version::open(&self.latest(key))?.map(|opened| opened.head))
     }
 
     /// The first key from `start` on.
-    pub fn next_key(&self, start: Bound<&str>) -> Option<String> {
+    pub(super) fn next_key(&self, start: Bound<&str>) -> Option<String> {
         self.keys
             .read()
             .unwrap_or_else(PoisonError::into_inner)

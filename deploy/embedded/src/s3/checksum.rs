@@ -17,7 +17,7 @@ pub(super) enum Algorithm {
 
 impl Algorithm {
     /// Each with the header or trailer that bears its checksum.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub(super) const ALL: [(Self, &'static str); 5] = [
         (Self::Crc32, "x-amz-checksum-crc32"),
         (Self::Crc32c, "x-amz-checksum-crc32c"),
         (Self::Crc64nvme, "x-amz-checksum-crc64nvme"),
@@ -26,7 +26,7 @@ impl Algorithm {
     ];
 
     /// The checksum of `body`.
-    pub fn of(self, body: &[u8]) -> Checksum {
+    pub(super) fn of(self, body: &[u8]) -> Checksum {
         let base64 = |sum: &[u8]| base64_simd::STANDARD.encode_to_string(sum);
         let value = match self {
             Self::Crc32 => base64(&Crc32::checksum(body)),
@@ -53,7 +53,7 @@ pub(super) struct Checksum {
 
 impl Checksum {
     /// The value, if it is of this kind.
-    pub fn value_of(this: Option<&Self>, algorithm: Algorithm) -> Option<String> {
+    pub(super) fn value_of(this: Option<&Self>, algorithm: Algorithm) -> Option<String> {
         this.filter(|sum| sum.algorithm == algorithm)
             .map(|sum| sum.value.clone())
     }

@@ -34,7 +34,7 @@ pub(super) struct ReadCondition {
 }
 
 impl ReadCondition {
-    pub fn check(self, head: &Head, object: &Object) -> S3Result<()> {
+    pub(super) fn check(self, head: &Head, object: &Object) -> S3Result<()> {
         let same = |condition: &ETagCondition| match condition {
             ETagCondition::Any => true,
             ETagCondition::ETag(etag) => etag.value() == object.etag,

@@ -7,12 +7,13 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::bucket::{Bucket, Condition, Refusal};
+use super::buckets::Buckets;
 use super::checksum::{self, Algorithm};
 use super::conditions::{ReadCondition, condition};
+use super::listing;
 use super::paging::{KeyEncoder, MAX_KEYS, after_of, max_keys, token_of};
 use super::tags::{tag_count, tags, tags_of_header};
 use super::upload::{encryption, metadata, receive};
-use super::{Buckets, listing};
 
 /// What S3 says of an object that was put without a type.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";

@@ -56,13 +56,13 @@ const NOT_IN_URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 impl KeyEncoder {
-    pub fn new(asked: Option<&EncodingType>) -> Self {
+    pub(super) fn new(asked: Option<&EncodingType>) -> Self {
         Self {
             url: asked.is_some_and(|asked| asked.as_str() == EncodingType::URL),
         }
     }
 
-    pub fn encode(self, key: String) -> String {
+    pub(super) fn encode(self, key: String) -> String {
         if self.url {
             utf8_percent_encode(&key, NOT_IN_URL).to_string()
         } else {
@@ -70,14 +70,14 @@ impl KeyEncoder {
         }
     }
 
-    pub fn prefixes(self, prefixes: Vec<String>) -> Option<Vec<CommonPrefix>> {
+    pub(super) fn prefixes(self, prefixes: Vec<String>) -> Option<Vec<CommonPrefix>> {
         let prefixes = prefixes.into_iter().map(|prefix| CommonPrefix {
             prefix: Some(self.encode(prefix)),
         });
         Some(prefixes.collect())
     }
 
-    pub fn objects(self, heads: Vec<(Head, bool)>) -> Vec<s3s::dto::Object> {
+    pub(super) fn objects(self, heads: Vec<(Head, bool)>) -> Vec<s3s::dto::Object> {
         let objects = heads.into_iter().map(|(head, _)| {
             let object = head.object().cloned().unwrap_or_default();
             s3s::dto::Object {
@@ -94,7 +94,7 @@ impl KeyEncoder {
         objects.collect()
     }
 
-    pub fn versions(
+    pub(super) fn versions(
         self,
         heads: Vec<(Head, bool)>,
     ) -> (Vec<ObjectVersion>, Vec<DeleteMarkerEntry>) {

@@ -9,11 +9,13 @@ use md5::{Digest as _, Md5};
 use s3s::dto::{Metadata, PutObjectInput, ServerSideEncryption, StreamingBlob};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
-use super::MAX_OBJECT_BYTES;
 use super::checksum::{Algorithm, Checksum};
 use super::errors::bad_digest;
 use super::tags::tags_of_header;
 use super::version::Object;
+
+/// Largest object that a put may bring: 256 MiB.
+pub const MAX_OBJECT_BYTES: usize = 256 << 20;
 
 /// S3's limit of user metadata, names and values together.
 const MAX_METADATA_BYTES: usize = 2048;

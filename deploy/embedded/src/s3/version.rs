@@ -60,7 +60,7 @@ pub(super) struct Object {
 
 impl Head {
     /// The head of a version that is made now.
-    pub fn new(key: String, kind: Kind) -> Self {
+    pub(super) fn new(key: String, kind: Kind) -> Self {
         Self {
             key,
             version: Uuid::now_v7().simple().to_string(),
@@ -70,7 +70,7 @@ impl Head {
     }
 
     /// The object, unless this is a delete marker.
-    pub fn object(&self) -> Option<&Object> {
+    pub(super) fn object(&self) -> Option<&Object> {
         match &self.kind {
             Kind::Object(object) => Some(object),
             Kind::DeleteMarker => None,
@@ -91,7 +91,7 @@ impl Opened {
     ///
     /// # Errors
     /// Those of reading.
-    pub fn body(mut self) -> io::Result<Bytes> {
+    pub(super) fn body(mut self) -> io::Result<Bytes> {
         let mut body = Vec::new();
         self.rest.read_to_end(&mut body)?;
         Ok(body.into())

@@ -9,17 +9,16 @@ use tokio::sync::Notify;
 use super::clock::{Clock, Millis};
 use super::error::Error;
 use super::queue::{Delivery, Depth, MAX_IN_FLIGHT, Queue, Receive};
-use super::redrive::Tasks;
 use super::settings::Settings;
 
 /// The account that owns every queue.
-pub const ACCOUNT_ID: &str = "000000000000";
+pub(super) const ACCOUNT_ID: &str = "000000000000";
 /// The prefix of every queue's ARN; the name follows.
 const ARN_PREFIX: &str = "arn:aws:sqs:us-east-1:000000000000:";
 
 /// A queue with all that belongs to it.
 #[derive(Debug)]
-pub struct Hosted {
+pub(super) struct Hosted {
     /// Drawn at the creation: a receipt handle of another queue, or of a deleted one, is refused.
     pub tag: u64,
     /// What can be set.
@@ -36,7 +35,7 @@ pub struct Hosted {
 
 impl Hosted {
     /// Changes the queue, and wakes receivers for what got visible or gets visible earlier now.
-    pub fn change<R>(&mut self, now: Millis, change: impl FnOnce(&mut Queue) -> R) -> R {
+    pub(super) fn change<R>(&mut self, now: Millis, change: impl FnOnce(&mut Queue) -> R) -> R {
         let (visible, due) = (self.queue.depth().visible, self.queue.next_due());
         self.queue.advance(now, self.settings.retention_millis());
         let result = change(&mut self.queue);
@@ -56,14 +55,14 @@ impl Hosted {
     }
 
     /// How many messages are where.
-    pub fn depth(&mut self, now: Millis) -> Depth {
+    pub(super) fn depth(&mut self, now: Millis) -> Depth {
         self.change(now, |queue| queue.depth())
     }
 }
 
 /// What a receiver gets at one look at the queue.
 #[derive(Debug)]
-pub struct Received {
+pub(super) struct Received {
     /// The queue's tag, for the receipt handles.
     pub tag: u64,
     /// The messages.
@@ -74,30 +73,27 @@ pub struct Received {
 
 /// The queues by name.
 #[derive(Debug, Default)]
-pub struct Queues(BTreeMap<String, Hosted>);
+pub(super) struct Queues(BTreeMap<String, Hosted>);
 
-/// The account: its queues, its clock, and the redrives that run.
+/// The account: its queues and its clock.
 #[derive(Debug)]
-pub struct Account {
+pub(super) struct Account {
     /// The time of every operation.
     pub clock: Clock,
-    /// The redrives, running or over.
-    pub tasks: Tasks,
     queues: Mutex<Queues>,
 }
 
 impl Account {
     /// An account without queues.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             clock: Clock::start(),
-            tasks: Tasks::default(),
             queues: Mutex::default(),
         }
     }
 
     /// The queues, for one operation.
-    pub fn queues(&self) -> MutexGuard<'_, Queues> {
+    pub(super) fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,12 +103,12 @@ impl Queues {
     ///
     /// # Errors
     /// [`Error::QueueDoesNotExist`].
-    pub fn get(&mut self, name: &str) -> Result<&mut Hosted, Error> {
+    pub(super) fn get(&mut self, name: &str) -> Result<&mut Hosted, Error> {
         self.0.get_mut(name).ok_or(Error::QueueDoesNotExist)
     }
 
     /// All queues in the order of their names.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut Hosted)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut Hosted)> {
         self.0.iter_mut()
     }
 
@@ -120,7 +116,7 @@ impl Queues {
     ///
     /// # Errors
     /// A bad name or attribute, or one that differs from the existing queue's.
-    pub fn create(
+    pub(super) fn create(
         &mut self,
         name: &str,
         attributes: &BTreeMap<String, String>,
@@ -162,7 +158,7 @@ impl Queues {
     ///
     /// # Errors
     /// The queue does not exist, or an attribute is bad.
-    pub fn set(
+    pub(super) fn set(
         &mut self,
         name: &str,
         attributes: &BTreeMap<String, String>,
@@ -192,7 +188,7 @@ impl Queues {
     ///
     /// # Errors
     /// [`Error::QueueDoesNotExist`].
-    pub fn delete(&mut self, name: &str) -> Result<(), Error> {
+    pub(super) fn delete(&mut self, name: &str) -> Result<(), Error> {
         let hosted = self.0.remove(name).ok_or(Error::QueueDoesNotExist)?;
         hosted.wake.notify_waiters();
         Ok(())
@@ -202,7 +198,7 @@ impl Queues {
     ///
     /// # Errors
     /// The queue does not exist, or has too many messages in flight.
-    pub fn receive(
+    pub(super) fn receive(
         &mut self,
         name: &str,
         max: usize,
@@ -249,17 +245,17 @@ impl Queues {
     ///
     /// # Errors
     /// [`Error::QueueDoesNotExist`].
-    pub fn wake(&mut self, name: &str) -> Result<Arc<Notify>, Error> {
+    pub(super) fn wake(&mut self, name: &str) -> Result<Arc<Notify>, Error> {
         Ok(Arc::clone(&self.get(name)?.wake))
     }
 
     /// Whether a queue has this ARN.
-    pub fn has(&self, arn: &str) -> bool {
+    pub(super) fn has(&self, arn: &str) -> bool {
         name_of(arn).is_some_and(|name| self.0.contains_key(name))
     }
 
     /// The names of the queues whose dead letters go to this ARN.
-    pub fn sources_of(&self, dead_letter_arn: &str) -> Vec<&str> {
+    pub(super) fn sources_of(&self, dead_letter_arn: &str) -> Vec<&str> {
         self.0
             .iter()
             .filter(|(_, hosted)| {
@@ -269,35 +265,6 @@ impl Queues {
             .map(|(name, _)| name.as_str())
             .collect()
     }
-
-    /// Moves the next visible message of `source` to `destination`, or else to where it came from.
-    /// Whether there was one.
-    ///
-    /// # Errors
-    /// Either queue does not exist any more.
-    pub fn redrive_one(
-        &mut self,
-        source: &str,
-        destination: Option<&str>,
-        now: Millis,
-    ) -> Result<bool, Error> {
-        let Some(parcel) = self.get(source)?.change(now, Queue::take) else {
-            return Ok(false);
-        };
-        let target = destination.or(parcel.content.dead_letter_of.as_deref());
-        let target = target.and_then(name_of).map(str::to_owned);
-        match target.and_then(|name| self.0.get_mut(&name)) {
-            Some(target) => {
-                target.change(now, |queue| queue.put(parcel.as_new(now), now, now));
-                Ok(true)
-            }
-            None => {
-                self.get(source)?
-                    .change(now, |queue| queue.put(parcel, now, now));
-                Err(Error::QueueDoesNotExist)
-            }
-        }
-    }
 }
 
 /// The ARN of a queue.
@@ -306,7 +273,7 @@ pub fn arn(name: &str) -> String {
 }
 
 /// The name of the queue with this ARN.
-pub fn name_of(arn: &str) -> Option<&str> {
+pub(super) fn name_of(arn: &str) -> Option<&str> {
     arn.strip_prefix(ARN_PREFIX)
 }
 

@@ -5,18 +5,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// Milliseconds since 1970-01-01T00:00Z, or a span of them.
-pub type Millis = u64;
+pub(super) type Millis = u64;
 
 /// Reads the time of day once and counts on from there.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     started: Instant,
     started_at: Millis,
 }
 
 impl Clock {
     /// Starts at the time of day.
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         let since_1970 = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
@@ -27,12 +27,12 @@ impl Clock {
     }
 
     /// The time now.
-    pub fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         self.started_at + millis(self.started.elapsed())
     }
 
     /// The instant of the runtime's clock at which [`Clock::now`] is `time`.
-    pub fn instant(&self, time: Millis) -> Instant {
+    pub(super) fn instant(&self, time: Millis) -> Instant {
         self.started + Duration::from_millis(time.saturating_sub(self.started_at))
     }
 }

@@ -10,7 +10,7 @@ use super::clock::Millis;
 use super::error::Error;
 
 /// The longest message, its attributes included, in bytes (an SQS limit since August 2025).
-pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
+pub(super) const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// The most attributes of a message (an SQS limit).
 const MAX_ATTRIBUTES: usize = 10;
 /// Who sent every message: the embedded cloud has one user.
@@ -20,7 +20,7 @@ const TRACE_HEADER: &str = "AWSTraceHeader";
 
 /// What never changes about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
+pub(super) struct Content {
     /// The id that senders and receivers see.
     pub message_id: String,
     /// The text.
@@ -39,7 +39,7 @@ pub struct Content {
 
 /// The value of a message attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
+pub(super) struct Attribute {
     data_type: String,
     value: Bytes,
 }
@@ -53,7 +53,7 @@ enum Bytes {
 /// An attribute as it comes over the wire.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct RawAttribute {
+pub(super) struct RawAttribute {
     data_type: Option<String>,
     string_value: Option<String>,
     binary_value: Option<String>,
@@ -62,7 +62,7 @@ pub struct RawAttribute {
 /// A message as a sender asks for it: one request, or one entry of a batch.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Draft {
+pub(super) struct Draft {
     message_body: Option<String>,
     /// Seconds until it can be received; the queue's setting if absent.
     pub delay_seconds: Option<i64>,
@@ -76,7 +76,7 @@ pub struct Draft {
 
 impl Draft {
     /// The length that the limit of a batch is about: body and attributes, in bytes.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let attributes: usize = self
             .message_attributes
             .iter()
@@ -89,7 +89,7 @@ impl Draft {
     ///
     /// # Errors
     /// The first limit that it does not keep.
-    pub fn check(self, sent_at: Millis) -> Result<Content, Error> {
+    pub(super) fn check(self, sent_at: Millis) -> Result<Content, Error> {
         let body = self
             .message_body
             .filter(|body| !body.is_empty())
@@ -254,7 +254,7 @@ impl Attribute {
 
 impl Content {
     /// The length that SQS's limits are about: body and attributes, in bytes.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let attributes: usize = self
             .attributes
             .iter()
@@ -266,7 +266,7 @@ impl Content {
     }
 
     /// What the sender is told.
-    pub fn sent(&self) -> Map<String, Value> {
+    pub(super) fn sent(&self) -> Map<String, Value> {
         let mut answer = Map::new();
         answer.insert("MessageId".into(), json!(self.message_id));
         answer.insert("MD5OfMessageBody".into(), json!(md5(self.body.as_bytes())));
@@ -284,7 +284,7 @@ impl Content {
 
 /// What a receiver wants to know beside the body.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub(super) struct Wanted {
     system: Vec<String>,
     attributes: Vec<String>,
 }
@@ -308,7 +308,7 @@ impl Wanted {
     ///
     /// # Errors
     /// [`Error::InvalidAttributeName`] for a system attribute that does not exist.
-    pub fn new(system: Vec<String>, attributes: Vec<String>) -> Result<Self, Error> {
+    pub(super) fn new(system: Vec<String>, attributes: Vec<String>) -> Result<Self, Error> {
         for name in &system {
             if name != "All" && !SYSTEM_ATTRIBUTES.contains(&name.as_str()) {
                 return Err(Error::InvalidAttributeName(name.clone()));
@@ -336,7 +336,7 @@ impl Wanted {
 
 /// How often, and since when, a message was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receives {
+pub(super) struct Receives {
     /// Deliveries so far, this one included.
     pub count: u32,
     /// When it was first delivered.
@@ -344,7 +344,12 @@ pub struct Receives {
 }
 
 /// A delivery as the receiver reads it.
-pub fn delivered(content: &Content, receives: Receives, handle: &str, wanted: &Wanted) -> Value {
+pub(super) fn delivered(
+    content: &Content,
+    receives: Receives,
+    handle: &str,
+    wanted: &Wanted,
+) -> Value {
     let mut message = Map::new();
     message.insert("MessageId".into(), json!(content.message_id));
     message.insert("ReceiptHandle".into(), json!(handle));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::clock::Millis;
 use super::error::Error;
 use super::message::{Content, Receives};
-use super::ready::{Ready, Ticket};
+use super::ready::{MessageNo, Ready, Ticket};
 
 #[cfg(test)]
 mod tests;
@@ -14,14 +14,11 @@ mod tests;
 /// The longest time that a message can be hidden after a receive (an SQS limit), in milliseconds.
 const MAX_HIDDEN: Millis = 43_200_000;
 /// The most messages of a queue that can be in flight at once (an SQS limit).
-pub const MAX_IN_FLIGHT: usize = 120_000;
-
-/// The number of a message within its queue, in the order of arrival.
-pub type MessageNo = u64;
+pub(super) const MAX_IN_FLIGHT: usize = 120_000;
 
 /// Names one delivery of one message; a later delivery of the same message makes it stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub(super) struct Receipt {
     /// The message.
     pub message: MessageNo,
     /// Drawn at each delivery.
@@ -30,7 +27,7 @@ pub struct Receipt {
 
 /// A message on its way out of the queue or between queues.
 #[derive(Clone, Debug)]
-pub struct Parcel {
+pub(super) struct Parcel {
     /// The message itself.
     pub content: Arc<Content>,
     /// Absent until it is received for the first time.
@@ -39,7 +36,7 @@ pub struct Parcel {
 
 /// One message that was received.
 #[derive(Debug)]
-pub struct Delivery {
+pub(super) struct Delivery {
     /// The message itself.
     pub content: Arc<Content>,
     /// How often it was received.
@@ -50,7 +47,7 @@ pub struct Delivery {
 
 /// What a receiver asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Receive {
+pub(super) struct Receive {
     /// At most so many messages.
     pub max: usize,
     /// How long they stay hidden; zero leaves them visible.
@@ -90,7 +87,7 @@ struct Held {
 /// The messages of one queue. Each operation costs the logarithm of their number, and first does
 /// what time has done since the last one, so that every answer is right for its `now`.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(super) struct Queue {
     messages: HashMap<MessageNo, Held>,
     next: MessageNo,
     ready: Ready,
@@ -104,7 +101,7 @@ pub struct Queue {
 
 impl Queue {
     /// Lets time pass: what is due gets visible, what is older than `retention` goes.
-    pub fn advance(&mut self, now: Millis, retention: Millis) {
+    pub(super) fn advance(&mut self, now: Millis, retention: Millis) {
         while let Some(&(until, message)) = self.due.first()
             && until <= now
         {
@@ -118,7 +115,7 @@ impl Queue {
     }
 
     /// How many messages are where.
-    pub fn depth(&self) -> Depth {
+    pub(super) fn depth(&self) -> Depth {
         Depth {
             visible: self.messages.len() - self.in_flight - self.delayed,
             in_flight: self.in_flight,
@@ -127,12 +124,12 @@ impl Queue {
     }
 
     /// When the next message gets visible by itself.
-    pub fn next_due(&self) -> Option<Millis> {
+    pub(super) fn next_due(&self) -> Option<Millis> {
         self.due.first().map(|&(until, _)| until)
     }
 
     /// Takes a message in; it can be received from `visible_at` on.
-    pub fn put(&mut self, parcel: Parcel, visible_at: Millis, now: Millis) {
+    pub(super) fn put(&mut self, parcel: Parcel, visible_at: Millis, now: Millis) {
         let message = self.next;
         self.next += 1;
         self.sent.insert((parcel.content.sent_at, message));
@@ -152,7 +149,7 @@ impl Queue {
     }
 
     /// Delivers what is visible; second are the dead, which the queue no longer has.
-    pub fn receive(&mut self, ask: Receive, now: Millis) -> (Vec<Delivery>, Vec<Parcel>) {
+    pub(super) fn receive(&mut self, ask: Receive, now: Millis) -> (Vec<Delivery>, Vec<Parcel>) {
         let max = ask.max.min(MAX_IN_FLIGHT.saturating_sub(self.in_flight));
         let (mut taken, mut dead) = (Vec::new(), Vec::new());
         // First all are taken, then each is placed: with a visibility of zero a message would
@@ -208,7 +205,7 @@ impl Queue {
     }
 
     /// Deletes the message of this delivery. Whether it did: a stale receipt deletes nothing.
-    pub fn delete(&mut self, receipt: Receipt) -> bool {
+    pub(super) fn delete(&mut self, receipt: Receipt) -> bool {
         let current = self
             .messages
             .get(&receipt.message)
@@ -221,7 +218,7 @@ impl Queue {
     /// # Errors
     /// The message is gone, was received again, is visible again, or would be hidden for more than
     /// twelve hours.
-    pub fn change_visibility(
+    pub(super) fn change_visibility(
         &mut self,
         receipt: Receipt,
         visibility: Millis,
@@ -252,14 +249,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes the next visible message out, as a redrive does.
-    pub fn take(&mut self) -> Option<Parcel> {
-        let message = self.ready.pop()?;
-        self.remove(message)
-    }
-
     /// Deletes every message, whatever it is doing.
-    pub fn purge(&mut self) {
+    pub(super) fn purge(&mut self) {
         *self = Self {
             next: self.next,
             ..Self::default()
@@ -309,7 +300,7 @@ impl Queue {
 
 impl Parcel {
     /// A message that was never received.
-    pub fn new(content: Content) -> Self {
+    pub(super) fn new(content: Content) -> Self {
         Self {
             content: Arc::new(content),
             receives: None,
@@ -317,7 +308,7 @@ impl Parcel {
     }
 
     /// The same message, its id and age included, as a dead letter of the queue with this ARN.
-    pub fn as_dead_letter_of(&self, arn: String) -> Self {
+    pub(super) fn as_dead_letter_of(&self, arn: String) -> Self {
         let content = Content {
             dead_letter_of: Some(arn),
             ..(*self.content).clone()
@@ -326,15 +317,5 @@ impl Parcel {
             content: Arc::new(content),
             receives: self.receives,
         }
-    }
-
-    /// A message that was just sent, with the same body and attributes.
-    pub fn as_new(&self, now: Millis) -> Self {
-        Self::new(Content {
-            message_id: uuid::Uuid::new_v4().to_string(),
-            sent_at: now,
-            dead_letter_of: None,
-            ..(*self.content).clone()
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! The operations on queues: create, look up, set, purge, delete; and the redrive of dead letters.
+//! The operations on queues: create, look up, set, purge, delete.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::clock::Millis;
 use super::error::Error;
 use super::queue::Queue;
 use super::settings::Settings;
-use super::{Answer, Input, Sqs, redrive, within};
+use super::{Answer, Input, Sqs, within};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -50,14 +50,6 @@ struct TagInput {
     tags: BTreeMap<String, String>,
     #[serde(default)]
     tag_keys: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct MoveInput {
-    destination_arn: Option<String>,
-    max_number_of_messages_per_second: Option<i64>,
-    max_results: Option<i64>,
 }
 
 impl Sqs {
@@ -166,34 +158,6 @@ impl Sqs {
         let (urls, next) = self.page(names, input.max_results, input.next_token)?;
         // The only list of SQS whose name begins in lower case.
         Ok(paged("queueUrls", urls, next))
-    }
-
-    pub(super) fn start_move(&self, input: Input) -> Answer {
-        let source = input.required("SourceArn")?.to_owned();
-        let input: MoveInput = input.parse()?;
-        let per_second = match input.max_number_of_messages_per_second {
-            Some(rate) => Some(within("MaxNumberOfMessagesPerSecond", rate, 1, 500)?),
-            None => None,
-        };
-        let per_second = per_second.and_then(|rate| u32::try_from(rate).ok());
-        let handle = redrive::start(&self.account, source, input.destination_arn, per_second)?;
-        Ok(json!({"TaskHandle": handle}))
-    }
-
-    pub(super) fn list_moves(&self, input: Input) -> Answer {
-        let source = input.required("SourceArn")?.to_owned();
-        let input: MoveInput = input.parse()?;
-        let max = within("MaxResults", input.max_results.unwrap_or(1), 1, 10)?;
-        if !self.account.queues().has(&source) {
-            return Err(Error::ResourceNotFound("SourceArn"));
-        }
-        let max = usize::try_from(max).unwrap_or(1);
-        Ok(json!({"Results": self.account.tasks.list(&source, max)}))
-    }
-
-    pub(super) fn cancel_move(&self, input: Input) -> Answer {
-        let moved = self.account.tasks.cancel(input.required("TaskHandle")?)?;
-        Ok(json!({"ApproximateNumberOfMessagesMoved": moved}))
     }
 
     /// The URLs of one page of `names`, which are in order, and the token of the next page.

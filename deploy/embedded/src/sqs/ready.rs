@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::queue::MessageNo;
+/// The number of a message within its queue, in the order of arrival.
+pub(super) type MessageNo = u64;
 
 /// The group of a message; messages without one share a turn.
-pub type Group = Option<String>;
+pub(super) type Group = Option<String>;
 
 /// A message's place among the others of its group.
-pub type Ticket = u64;
+pub(super) type Ticket = u64;
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -19,7 +20,7 @@ struct Waiting {
 
 /// Every operation costs the logarithm of the number of messages, and nothing out of date stays.
 #[derive(Debug, Default)]
-pub struct Ready {
+pub(super) struct Ready {
     groups: HashMap<Group, Waiting>,
     /// The groups that have a message, by whose turn comes first.
     turns: BTreeMap<Ticket, Group>,
@@ -28,7 +29,7 @@ pub struct Ready {
 
 impl Ready {
     /// Puts a message last in its group.
-    pub fn push(&mut self, group: &Group, message: MessageNo) -> Ticket {
+    pub(super) fn push(&mut self, group: &Group, message: MessageNo) -> Ticket {
         let ticket = self.next;
         self.next += 1;
         if !self.groups.contains_key(group) {
@@ -46,7 +47,7 @@ impl Ready {
     }
 
     /// Takes the first message of the group whose turn it is; that group's next turn is last.
-    pub fn pop(&mut self) -> Option<MessageNo> {
+    pub(super) fn pop(&mut self) -> Option<MessageNo> {
         let (_, group) = self.turns.pop_first()?;
         let waiting = self.groups.get_mut(&group)?;
         let (_, message) = waiting.messages.pop_first()?;
@@ -61,7 +62,7 @@ impl Ready {
     }
 
     /// Takes one message out of the order.
-    pub fn remove(&mut self, group: &Group, ticket: Ticket) {
+    pub(super) fn remove(&mut self, group: &Group, ticket: Ticket) {
         let Some(waiting) = self.groups.get_mut(group) else {
             return;
         };

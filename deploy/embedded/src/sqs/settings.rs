@@ -11,7 +11,7 @@ use super::message::MAX_MESSAGE_BYTES;
 
 /// The attributes of a queue that can be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub(super) struct Settings {
     /// Seconds that a received message is hidden, 0 to 43200.
     pub visibility_timeout: u32,
     /// Seconds that a message is kept, 60 to 1209600.
@@ -30,7 +30,7 @@ pub struct Settings {
 
 /// Where messages go that were received `max_receives` times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedrivePolicy {
+pub(super) struct RedrivePolicy {
     /// ARN of the queue for dead letters.
     pub dead_letter_arn: String,
     /// Receives after which a message is dead, 1 to 1000.
@@ -81,7 +81,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first name that does not exist, or value that is out of its range.
-    pub fn with(mut self, changes: &BTreeMap<String, String>) -> Result<Self, Error> {
+    pub(super) fn with(mut self, changes: &BTreeMap<String, String>) -> Result<Self, Error> {
         for (name, value) in changes {
             self.set(name, value)?;
         }
@@ -119,7 +119,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Error::InvalidAttributeName`] for a name that no queue has.
-    pub fn get(&self, name: &str) -> Result<Option<String>, Error> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<String>, Error> {
         Ok(match name {
             "VisibilityTimeout" => Some(self.visibility_timeout.to_string()),
             "MessageRetentionPeriod" => Some(self.retention.to_string()),
@@ -134,7 +134,7 @@ impl Settings {
     }
 
     /// The names of all attributes that can be set.
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
         [
             "VisibilityTimeout",
             "MessageRetentionPeriod",
@@ -148,7 +148,7 @@ impl Settings {
     }
 
     /// How long a message is kept.
-    pub fn retention_millis(&self) -> Millis {
+    pub(super) fn retention_millis(&self) -> Millis {
         Millis::from(self.retention) * 1000
     }
 }

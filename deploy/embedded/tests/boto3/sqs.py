@@ -198,12 +198,6 @@ def dead_letters_are_redriven():
     assert len(receive(url)) == 1 and receive(url) == []
     assert depth(dead) == (1, 0, 0)
     assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url]
-    assert sqs.start_message_move_task(SourceArn=arn)["TaskHandle"]
-    [back] = receive(url, WaitTimeSeconds=5)
-    assert back["Body"] == "poison"
-    [task] = sqs.list_message_move_tasks(SourceArn=arn)["Results"]
-    assert task["ApproximateNumberOfMessagesMoved"] == 1
-    fails("ResourceNotFoundException", sqs.cancel_message_move_task, TaskHandle="none")
 
 
 def errors_are_typed():

@@ -1,0 +1,38 @@
+//! The environment of a running embedded cloud: where it is, and the keys to it.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use atelier_cloud::config::StaticCredentials;
+
+/// Where a running cloud keeps its environment, so that `atelier audit --data` finds it.
+pub(crate) const ENVIRONMENT: &str = "environment";
+
+/// The environment of the cloud that runs over `data`.
+pub(crate) fn environment_of(data: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let path = data.join(ENVIRONMENT);
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!(
+            "{}: no cloud was started over this directory",
+            path.display()
+        )
+    })?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
+}
+
+/// The access key among an embedded cloud's environment.
+pub(crate) fn credentials_in(pairs: &[(String, String)]) -> Option<StaticCredentials> {
+    let value = |name| {
+        pairs
+            .iter()
+            .find(|(it, _)| it == name)
+            .map(|(_, value)| value.clone())
+    };
+    Some(StaticCredentials {
+        access_key_id: value("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: value("AWS_SECRET_ACCESS_KEY")?,
+    })
+}
