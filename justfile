@@ -8,16 +8,18 @@ run *flags:
 test:
     cargo test --workspace
 
-# The same with MongoDB and ElasticMQ as judges
-judge:
-    conformance/run cargo test --workspace
+# All tests, with a MongoDB and an SQS of others
+conformance:
+    conformance/run cargo test --workspace -- --include-ignored
 
 # What a change has to pass
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo test --workspace
-    python3 scripts/licenses.py
+    scripts/cycles.py
+    cargo deny check licenses bans sources
+    cargo machete
 
 # The image path
 bench:

@@ -76,6 +76,7 @@ locals {
         LISTEN_ADDR                = "0.0.0.0:${local.api_port}"
         CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id
         CREATE_LIMIT_PER_MINUTE    = tostring(var.create_limit_per_minute)
+        ALLOWED_HOSTS              = aws_lb.api.dns_name
       }, var.api_environment)
       security_group_id = aws_security_group.api.id
       target_group_arn  = aws_lb_target_group.api.arn

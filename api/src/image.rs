@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use atelier_cloud::client::ATTEMPT_TIMEOUT;
 use atelier_cloud::error::CloudError;
-use atelier_cloud::pictures;
-use atelier_cloud::pictures::{Found, Pictures};
+use atelier_cloud::pictures::{self, Found, Pictures};
 use atelier_domain::assignment::{Assignment, Status, is_valid_id};
 use atelier_domain::failure::Failure;
 use atelier_runtime::telemetry::events::Alert;

@@ -167,10 +167,10 @@ impl Fields {
     fn of_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Self {
         let mut fields = Self::default();
         for (name, value) in pairs {
-            let name = shortened(&name);
-            if fields.values.insert(name.clone(), value).is_some() {
-                let detail = format!("`{name}` must be given once.");
-                fields.faults.push(FieldFault::new(name, detail));
+            let shown = shortened(&name);
+            if fields.values.insert(name, value).is_some() {
+                let detail = format!("`{shown}` must be given once.");
+                fields.faults.push(FieldFault::new(shown, detail));
             }
         }
         fields
@@ -197,6 +197,7 @@ impl Fields {
         }
         let input = I::read(&mut self);
         for (name, _) in std::mem::take(&mut self.values) {
+            let name = shortened(&name);
             let detail = format!("`{name}` is not known here.");
             self.faults.push(FieldFault::new(name, detail));
         }

@@ -93,7 +93,10 @@ pub fn router(app: Arc<App>) -> Router {
                 .put(control::faults)
                 .delete(control::faults),
         )
-        .route("/fleet/temper", get(control::temper).put(control::temper))
+        .route(
+            "/fleet/temper",
+            get(control::behavior).put(control::behavior),
+        )
         .route("/", get(page::create))
         .route("/show", get(page::show))
         .route("/complete", get(page::complete))

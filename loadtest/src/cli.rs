@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use atelier_capacity::ScalingArgs;
 
-/// Load tests that judge Atelier, and its fleet's scaling replayed before it costs money.
+/// Load tests of Atelier with criteria, and the scaling of its fleet replayed before it costs money.
 ///
 /// Exits 0 if every criterion holds, 1 if one does not, 64 for bad usage.
 #[derive(Debug, Parser)]
@@ -75,7 +75,7 @@ pub(crate) struct TargetArgs {
     /// Bearer token for an API that asks for one.
     #[arg(long, env = "ATELIER_TOKEN", hide_env_values = true)]
     pub bearer: Option<String>,
-    /// Teachers who take turns, so that neither reuse nor a limit of one of them flatters.
+    /// Teachers that post in rotation, so that neither reuse nor one teacher's limit distorts the result.
     #[arg(long, default_value = "1000", value_name = "N")]
     pub teachers: NonZeroU32,
     /// Seed of everything drawn at random; by default each run has its own.

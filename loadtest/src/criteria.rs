@@ -75,11 +75,11 @@ const HIT_RATIO_NEEDS: u64 = 10;
 
 /// The CDN has most of what it is asked for.
 fn cdn_hit_ratio(measured: &State) -> Criterion {
-    let judge = |figure| Criterion::check("cdn_hit_ratio", Comparison::Above, 0.70, figure);
+    let check = |figure| Criterion::check("cdn_hit_ratio", Comparison::Above, 0.70, figure);
     match measured.cdn_hits + measured.cdn_misses {
-        0 => judge(None).noted("no x-cache: no CDN answered"),
-        few if few < HIT_RATIO_NEEDS => judge(None).noted(format!("only {few} downloads")),
-        _ => judge(measured.hit_ratio()),
+        0 => check(None).noted("no x-cache: no CDN answered"),
+        few if few < HIT_RATIO_NEEDS => check(None).noted(format!("only {few} downloads")),
+        _ => check(measured.hit_ratio()),
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn all_final(totals: &Totals) -> Criterion {
 
 /// The fleet grew within five minutes of the need.
 fn scaling(evidence: &Evidence<'_>) -> Criterion {
-    let judge = |figure| {
+    let check = |figure| {
         Criterion::check(
             "scaling_seconds",
             Comparison::AtMost,
@@ -101,12 +101,12 @@ fn scaling(evidence: &Evidence<'_>) -> Criterion {
         )
     };
     match evidence.fleet.growth(evidence.backlog_per_worker) {
-        Growth::NotNeeded => judge(None).noted("the backlog never asked for more workers"),
-        Growth::After(seconds) => judge(Some(seconds)),
+        Growth::NotNeeded => check(None).noted("the backlog never asked for more workers"),
+        Growth::After(seconds) => check(Some(seconds)),
         Growth::Never(seconds) if evidence.fleet_scales && seconds > SCALING_LIMIT_SECONDS => {
-            judge(Some(seconds)).noted("needed for so long, and no worker came")
+            check(Some(seconds)).noted("needed for this long, and no worker came")
         }
-        Growth::Never(_) => judge(None).noted("needed, but this fleet did not show that it scales"),
+        Growth::Never(_) => check(None).noted("needed, but this fleet did not show that it scales"),
     }
 }
 
@@ -115,11 +115,11 @@ const SCALING_LIMIT_SECONDS: f64 = 300.0;
 
 /// Nothing exists twice: by the documents, and by the audit where one was asked for.
 pub(crate) fn none_doubled(evidence: &Evidence<'_>) -> Criterion {
-    let judge = |figure| Criterion::check("doubled", Comparison::AtMost, 0.0, figure);
+    let check = |figure| Criterion::check("doubled", Comparison::AtMost, 0.0, figure);
     let doubled = evidence.doubled.len() as u64;
     match evidence.audit {
-        None if doubled == 0 => judge(None).noted("no --audit-command; the documents show none"),
-        None => judge(Some(doubled as f64)).noted(evidence.doubled.join(", ")),
+        None if doubled == 0 => check(None).noted("no --audit-command; the documents show none"),
+        None => check(Some(doubled as f64)).noted(evidence.doubled.join(", ")),
         Some(audit) => {
             let unclean = if audit.is_clean() {
                 0
@@ -129,7 +129,7 @@ pub(crate) fn none_doubled(evidence: &Evidence<'_>) -> Criterion {
             let code = audit
                 .exit_code
                 .map_or("a signal".to_owned(), |code| format!("exit code {code}"));
-            judge(Some((doubled + unclean) as f64)).noted(format!("audit: {code}"))
+            check(Some((doubled + unclean) as f64)).noted(format!("audit: {code}"))
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn an_unclean_audit_counts_as_doubled() {
         let (measured, totals, fleet) = <(State, Totals, FleetHistory)>::default();
-        let judge = |exit_code, findings| {
+        let check = |exit_code, findings| {
             let audit = Audit {
                 exit_code: Some(exit_code),
                 findings,
@@ -195,17 +195,17 @@ mod tests {
                 ..evidence(&measured, &totals, &fleet)
             })
         };
-        assert_eq!(judge(0, Some(0)).holds, Some(true));
-        assert_eq!(judge(1, None).figure, Some(1.0));
-        assert_eq!(judge(1, Some(3)).figure, Some(3.0));
+        assert_eq!(check(0, Some(0)).holds, Some(true));
+        assert_eq!(check(1, None).figure, Some(1.0));
+        assert_eq!(check(1, Some(3)).figure, Some(3.0));
     }
 
     #[test]
     fn limits_are_strict_where_the_portal_says_below() {
-        let judge = |comparison, figure| Criterion::check("x", comparison, 3.0, Some(figure)).holds;
-        assert_eq!(judge(Comparison::Below, 3.0), Some(false));
-        assert_eq!(judge(Comparison::AtMost, 3.0), Some(true));
-        assert_eq!(judge(Comparison::Above, 3.0), Some(false));
-        assert_eq!(judge(Comparison::AtLeast, 3.0), Some(true));
+        let check = |comparison, figure| Criterion::check("x", comparison, 3.0, Some(figure)).holds;
+        assert_eq!(check(Comparison::Below, 3.0), Some(false));
+        assert_eq!(check(Comparison::AtMost, 3.0), Some(true));
+        assert_eq!(check(Comparison::Above, 3.0), Some(false));
+        assert_eq!(check(Comparison::AtLeast, 3.0), Some(true));
     }
 }

@@ -93,11 +93,11 @@ pub(crate) enum Growth {
     NotNeeded,
     /// Seconds from the first need to the worker that came.
     After(f64),
-    /// It was needed for so many seconds and nothing came.
+    /// It was needed for this number of seconds and nothing came.
     Never(f64),
 }
 
-/// Below so many seconds of samples a slope says nothing of a leak.
+/// Seconds of samples below which a slope says nothing about a leak.
 const LEAK_NEEDS_SECONDS: f64 = 600.0;
 /// The first share of the run, in which caches and pools fill.
 const WARM_UP: f64 = 0.2;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::measure::Timing;
 use crate::users::World;
 
-/// More than so many unanswered at once are not sent but counted as errors.
+/// Requests without an answer beyond which none is sent, but counted as an error.
 const MOST_IN_FLIGHT: usize = 20_000;
 
 /// Posts `rate` times a second for `length`; each is timed from its planned start, so that a

@@ -37,7 +37,7 @@ pub(crate) struct Results {
     pub mix: Option<Mix>,
     /// POSTs a second, in the open model.
     pub rate: Option<f64>,
-    /// What it was judged by.
+    /// The criteria.
     pub criteria: Vec<Criterion>,
     /// What changed since an earlier run, where one was given.
     #[serde(skip_serializing_if = "Option::is_none", default)]

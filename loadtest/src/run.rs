@@ -191,12 +191,12 @@ impl Run {
         })
     }
 
-    /// Waits for what was accepted, judges, writes the files, prints the verdict.
+    /// Waits for what was accepted, checks the criteria, writes the files, prints the outcome.
     async fn finish(
         self,
         final_within: Duration,
         load: Load,
-        judge: impl FnOnce(&Evidence<'_>) -> Vec<Criterion>,
+        check: impl FnOnce(&Evidence<'_>) -> Vec<Criterion>,
     ) -> anyhow::Result<bool> {
         let world = &self.world;
         let requests = world.client.requests();
@@ -212,7 +212,7 @@ impl Run {
         let measured = world.recorder.snapshot();
         let totals = world.ledger.totals();
         let doubled = world.ledger.doubled(&again);
-        let criteria = judge(&Evidence {
+        let criteria = check(&Evidence {
             measured: &measured,
             totals: &totals,
             fleet: &fleet,

@@ -16,7 +16,7 @@ use crate::measure::{Recorder, Timing};
 use crate::prompts::Prompts;
 use crate::scenario::Course;
 
-/// One in so many sessions loads its assignment a second time.
+/// One session in this number loads its assignment a second time.
 const RELOAD_EVERY: u32 = 4;
 
 /// How often users do what.

@@ -1,4 +1,4 @@
-//! The load test judges a small API as it deserves.
+//! The load test finds out what is wrong with a small API.
 
 mod fake;
 
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use fake::{GOOD, Temper};
+use fake::{Behavior, GOOD};
 
 async fn loadtest(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atelier-loadtest"));
@@ -20,7 +20,7 @@ async fn loadtest(arguments: &[&str]) -> Output {
 }
 
 /// Runs a scenario against the fake; returns exit code and JSON.
-async fn judge(url: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
+async fn check(url: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (json, report) = (path("run.json"), path("run.html"));
@@ -42,7 +42,7 @@ fn criterion<'a>(results: &'a Value, name: &str) -> &'a Value {
 #[tokio::test]
 async fn a_good_api_holds_every_criterion_and_every_operation_is_measured() {
     let (url, seen) = fake::serve(GOOD).await;
-    let (code, results, report) = judge(
+    let (code, results, report) = check(
         &url,
         &["baseline", "--scale-time", "0.02", "--think", "0.1"],
     )
@@ -113,7 +113,7 @@ async fn a_good_api_holds_every_criterion_and_every_operation_is_measured() {
 #[tokio::test]
 async fn prompts_are_unique_and_teachers_many() {
     let (url, seen) = fake::serve(GOOD).await;
-    let (code, _, _) = judge(
+    let (code, _, _) = check(
         &url,
         &[
             "post",
@@ -138,11 +138,11 @@ async fn prompts_are_unique_and_teachers_many() {
 // Feature: s3-image-storage, Property 21: Concurrent user simulation
 #[tokio::test]
 async fn stress_has_fifty_users_at_once() {
-    let temper = Temper {
+    let behavior = Behavior {
         picture_after: std::time::Duration::from_millis(1500),
         ..GOOD
     };
-    let (url, seen) = fake::serve(temper).await;
+    let (url, seen) = fake::serve(behavior).await;
     let arguments = [
         "stress",
         "--scale-time",
@@ -156,7 +156,7 @@ async fn stress_has_fifty_users_at_once() {
         "--think",
         "0",
     ];
-    let (code, results, _) = judge(&url, &arguments).await;
+    let (code, results, _) = check(&url, &arguments).await;
     assert_eq!(code, Some(0), "{results:#}");
     assert!(
         seen.most_following.load(Ordering::SeqCst) >= 45,
@@ -168,12 +168,12 @@ async fn stress_has_fifty_users_at_once() {
 
 #[tokio::test]
 async fn errors_fail_the_run() {
-    let (url, _) = fake::serve(Temper {
+    let (url, _) = fake::serve(Behavior {
         refuse_every: 2,
         ..GOOD
     })
     .await;
-    let (code, results, _) = judge(
+    let (code, results, _) = check(
         &url,
         &["baseline", "--scale-time", "0.01", "--think", "0.1"],
     )
@@ -185,7 +185,7 @@ async fn errors_fail_the_run() {
 
 #[tokio::test]
 async fn an_assignment_that_stays_pending_fails_the_run() {
-    let (url, _) = fake::serve(Temper {
+    let (url, _) = fake::serve(Behavior {
         stuck: true,
         ..GOOD
     })
@@ -199,19 +199,19 @@ async fn an_assignment_that_stays_pending_fails_the_run() {
         "--final-within",
         "0.5",
     ];
-    let (code, results, _) = judge(&url, &arguments).await;
+    let (code, results, _) = check(&url, &arguments).await;
     assert_eq!(code, Some(1));
     assert_eq!(criterion(&results, "accepted_not_final")["holds"], false);
 }
 
 #[tokio::test]
 async fn what_an_address_cannot_show_does_not_fail() {
-    let (url, _) = fake::serve(Temper {
+    let (url, _) = fake::serve(Behavior {
         whole: false,
         ..GOOD
     })
     .await;
-    let (code, results, _) = judge(
+    let (code, results, _) = check(
         &url,
         &["baseline", "--scale-time", "0.01", "--think", "0.1"],
     )
@@ -229,7 +229,7 @@ async fn the_audits_exit_code_counts() {
     let run = |audit: &'static str| {
         let url = url.clone();
         async move {
-            judge(
+            check(
                 &url,
                 &[
                     "baseline",
@@ -273,7 +273,7 @@ async fn a_run_is_compared_with_an_earlier_one() {
     ];
     let first = loadtest(&[&baseline[..], &["--json", earlier]].concat()).await;
     assert_eq!(first.status.code(), Some(0));
-    let (code, results, report) = judge(
+    let (code, results, report) = check(
         &url,
         &[
             "baseline",

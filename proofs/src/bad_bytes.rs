@@ -161,9 +161,9 @@ enum Mutation {
     Set(Index, u8),
     Remove(Index, usize),
     Insert(Index, Vec<u8>),
-    /// Repeats so many bytes so often.
+    /// Repeats this number of bytes this number of times.
     Repeat(Index, usize, usize),
-    /// Brings so many bytes of the other place, in the same input or another, to this one.
+    /// Copies this number of bytes of the other place, in the same input or another, to this one.
     Splice(Index, Index, Index, usize),
     CutOff(Index),
     /// Writes a number over what is there: a length that lies.

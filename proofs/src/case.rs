@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use atelier_cloud::config::QueueConfig;
 use atelier_cloud::pictures::{Condition, Found, Put, key};
 use atelier_cloud::queue::{Context, Queues};
-use atelier_domain::assignment::{Assignment, StageSeconds, Status, prompt_hash};
+use atelier_domain::assignment::{Assignment, Post, Status, prompt_hash};
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
@@ -24,7 +24,7 @@ use crate::ledger::Ledger;
 use crate::store::is_at_rest;
 use crate::world::{Home, PROMPT, World};
 
-/// Nothing in a case takes so long unless it is broken.
+/// Longer than anything in a case takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What ends by the clock, such as a message's invisibility, shows at the next look.
@@ -109,40 +109,15 @@ impl Case {
     /// A pending assignment as the API would store it, not sent yet.
     pub fn assignment(&self, prompt: &str) -> Assignment {
         let now = Timestamp::now();
-        Assignment {
+        let later = now + Duration::from_secs(3600);
+        let post = Post {
             assignment_id: self.id.clone(),
             teacher_id: Some(TEACHER.to_owned()),
             prompt: prompt.to_owned(),
-            question_answers: None,
-            created_at: now,
-            s3_upload_status: Status::Pending,
-            s3_upload_attempts: 0,
-            s3_image_key: None,
-            cloudfront_url: None,
-            image_metadata: None,
-            claim: None,
-            attempts: 0,
-            takeovers: 0,
-            model_calls: 0,
-            round: 1,
-            wake_at: Some(now + Duration::from_secs(3600)),
-            give_up_at: Some(now + Duration::from_secs(3600)),
-            sent_at: None,
-            failure: None,
-            updated_at: now,
-            finished_at: None,
-            stage_seconds: StageSeconds::default(),
-            model: None,
-            cost_usd: 0.0,
-            prompt_hash: prompt_hash(prompt),
-            post_hash: String::new(),
-            reuse_key: None,
-            fresh: false,
-            permanent: false,
-            tag_due: false,
             correlation_id: format!("of-{}", self.id),
-            erasures: 0,
-        }
+            ..Post::default()
+        };
+        Assignment::new(post, now, later, later)
     }
 
     /// A finished assignment whose picture is stored, `id` being the case's or another.

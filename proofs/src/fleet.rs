@@ -273,7 +273,7 @@ impl Program {
         Ok(log.lines().filter(|line| line.contains(words)).count())
     }
 
-    /// Returns when its log has `words` so many `times`.
+    /// Returns when its log has `words` this number of `times`.
     ///
     /// # Errors
     /// It never does.

@@ -1,7 +1,7 @@
 //! A storm: real processes are killed while the services around them fail in turn, and people post.
 
-mod verdict;
-mod weather;
+mod faults;
+mod outcome;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::fleet::{self, Fleet};
 use crate::people;
 use crate::view::View;
-pub use verdict::Report;
-use weather::Weather;
-pub use weather::hold;
+use faults::Weather;
+pub use faults::hold;
+pub use outcome::Report;
 
 /// How heavy the storm is.
 #[derive(Clone, Copy, Debug)]
@@ -90,16 +90,16 @@ pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
         acknowledged.ids.len(),
         acknowledged.repeated,
     ));
-    verdict::rest(&view, tell).await?;
+    outcome::rest(&view, tell).await?;
     let took = start.elapsed();
-    let mut report = verdict::find(&view, &acknowledged).await?;
+    let mut report = outcome::find(&view, &acknowledged).await?;
     report.audit = fleet.audit().await.context("the audit")?;
     report.jobs = plan.jobs;
     report.seconds = took.as_secs_f64();
     report.workers_killed = kills.workers;
     report.apis_killed = kills.apis;
     fleet.stop().await;
-    Ok(report.judged())
+    Ok(report.checked())
 }
 
 struct Kills {

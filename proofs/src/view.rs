@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::fleet::Fleet;
 
-/// So many documents are read at a time.
+/// Documents in one query.
 const PAGE: u32 = 1000;
 
 /// Looks at one fleet.
@@ -100,7 +100,7 @@ impl View {
     ///
     /// # Errors
     /// The cloud does not answer.
-    pub async fn mend(&self) -> anyhow::Result<()> {
+    pub async fn repair(&self) -> anyhow::Result<()> {
         let url = format!("{}/faults", self.control);
         self.http.delete(url).send().await?.error_for_status()?;
         Ok(())

@@ -11,7 +11,7 @@ use atelier_cloud::pictures::Pictures;
 use atelier_domain::label::Label;
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::Service;
-use atelier_embedded::model::{Settings, Temper};
+use atelier_embedded::model::{Behavior, Settings};
 use atelier_runtime::config::Environment;
 use atelier_store::Store;
 use bytes::Bytes;
@@ -79,7 +79,7 @@ impl World {
         let data = TempDir::new()?;
         let cloud = Cloud::start(Options {
             data: data.path().to_owned(),
-            temper: Temper::new(Settings {
+            behavior: Behavior::new(Settings {
                 latency: Duration::ZERO,
                 throttle: 0.0,
                 failure: 0.0,

@@ -56,14 +56,19 @@ class Collector(unittest.TestCase):
             self.assertIn(["service.name", attribute], declaration["dimensions"])
 
 
+def sources(*patterns):
+    files = [path for pattern in patterns for path in sorted(STACK.parent.glob(pattern))]
+    return "".join(path.read_text() for path in files)
+
+
 class Names(unittest.TestCase):
     def test_the_metrics_are_named_as_in_the_code(self):
-        code = (STACK.parent / "shared/src/telemetry/metrics.rs").read_text()
+        code = (STACK.parent / "shared/runtime/src/telemetry/metrics.rs").read_text()
         ours = set(re.findall(r'= "(atelier\.\w+)"', (STACK / "monitoring.tf").read_text()))
         self.assertEqual(ours, set(re.findall(r'"(atelier\.\w+)"', code)))
 
     def test_the_environment_is_named_as_in_the_code(self):
-        code = "".join(path.read_text() for path in STACK.parent.glob("shared/src/**/*.rs"))
+        code = sources("shared/*/src/**/*.rs", "api/src/config.rs", "worker/src/config/*.rs")
         fleet = (STACK / "fleet.tf").read_text()
         names = set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+= ", fleet, re.M)) | {"STORE_URL"}
         self.assertGreaterEqual(len(names), 16)
@@ -71,7 +76,7 @@ class Names(unittest.TestCase):
             self.assertIn(f'"{name}"', code, f"no code reads {name}")
 
     def test_no_service_refuses_a_number_that_terraform_takes(self):
-        code = "".join(path.read_text() for path in STACK.parent.glob("shared/src/config/*.rs"))
+        code = sources("shared/*/src/**/config/*.rs", "api/src/config.rs", "worker/src/config/*.rs")
         taken = re.findall(r"(?:number|number::<\w+>)\(\s*&(\w+),\s*([\d_.]+?)\.\.=([\d_.]+)", code)
         ranges = {name: (float(least), float(most)) for name, least, most in taken}
         bounds = r"var\.(\w+) >= ([\d.]+) && var\.\1 <= ([\d.]+)"

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A poll waits for messages, and then for its answer, but never so long.
+/// Longer than any poll waits for messages and for its answer.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
 
 /// What the polls say of a worker's health.

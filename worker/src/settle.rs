@@ -9,8 +9,7 @@ use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::failure::Failure;
 use atelier_domain::job::UnreadableJob;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition;
-use atelier_domain::transition::Budget;
+use atelier_domain::transition::{self, Budget};
 use atelier_runtime::telemetry::events::{Alert, JobFailed, JobSucceeded};
 use atelier_runtime::telemetry::metrics;
 

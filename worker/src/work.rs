@@ -12,8 +12,7 @@ use atelier_domain::failure::Failure;
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition;
-use atelier_domain::transition::Finished;
+use atelier_domain::transition::{self, Finished};
 use atelier_runtime::telemetry::{continue_trace, metrics};
 use tokio::time::sleep;
 use tracing::Instrument as _;
@@ -23,10 +22,9 @@ use crate::error::JobError;
 use crate::generate::{GenerateError, Original};
 use crate::lease::{self, Claimed, Written};
 use crate::optimize::Ready;
-use crate::reuse;
-use crate::settle;
 use crate::upload::{self, Uploaded};
 use crate::worker::Worker;
+use crate::{reuse, settle};
 
 /// Waits between the calls of one try while the model throttles, each shortened by up to a half.
 const THROTTLE_WAITS: [Duration; 4] = [

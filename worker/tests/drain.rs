@@ -19,7 +19,7 @@ const SLOW: Settings = Settings {
 #[tokio::test]
 async fn what_cannot_be_finished_inside_the_grace_is_given_back_and_visible_at_once() {
     let bench = Bench::with(&[("GRACE_SECONDS", "3"), ("WORKER_SLOTS", "4")]).await;
-    bench.temper.set(SLOW);
+    bench.behavior.set(SLOW);
     let worker = bench.work();
     let ids: Vec<_> = (0..8).map(|n| format!("a-{n}")).collect();
     for id in &ids {
@@ -43,7 +43,7 @@ async fn what_cannot_be_finished_inside_the_grace_is_given_back_and_visible_at_o
         let waiting = bench.get(id).await;
         assert_eq!((waiting.claim, waiting.attempts), (None, 0));
     }
-    bench.temper.set(Settings {
+    bench.behavior.set(Settings {
         latency: Duration::ZERO,
         ..SLOW
     });
@@ -58,7 +58,7 @@ async fn what_cannot_be_finished_inside_the_grace_is_given_back_and_visible_at_o
 #[tokio::test]
 async fn what_can_be_finished_inside_the_grace_is_finished() {
     let bench = Bench::start().await;
-    bench.temper.set(Settings {
+    bench.behavior.set(Settings {
         latency: Duration::from_millis(500),
         ..SLOW
     });
@@ -73,12 +73,12 @@ async fn what_can_be_finished_inside_the_grace_is_finished() {
 #[tokio::test]
 async fn a_worker_that_is_killed_loses_nothing() {
     let bench = Bench::with(&[("CLAIM_SECONDS", "1")]).await;
-    bench.temper.set(SLOW);
+    bench.behavior.set(SLOW);
     let worker = bench.work();
     bench.post("a-1", "a quarry").await;
     bench.until("a-1", |it| it.model_calls == 1).await;
     worker.kill();
-    bench.temper.set(Settings {
+    bench.behavior.set(Settings {
         latency: Duration::ZERO,
         ..SLOW
     });

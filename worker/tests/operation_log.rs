@@ -48,7 +48,7 @@ fn every_operation_is_logged_once_with_who_what_and_how_it_ended() {
         } else {
             let _ = bench.pictures.read(&key(&id), whose(&label)).await;
         }
-        bench.mend();
+        bench.repair();
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let told: Vec<serde_json::Value> = text
             .lines()

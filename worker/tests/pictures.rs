@@ -48,7 +48,7 @@ fn a_retried_upload_makes_one_object_or_none() {
         bench.fault(Service::S3, kind, share);
         let label = label(&id, "t", "p", 3);
         let (outcome, tries) = put(&bench.pictures, b"abc", &label).await;
-        bench.mend();
+        bench.repair();
         prop_assert!(
             (1..=4).contains(&tries),
             "once and three retries, not {}",
@@ -164,7 +164,7 @@ fn an_operation_without_an_answer_is_ended_in_time() {
         let label = label(&id, "t", "p", 3);
         let (put, _) = put(&pictures, b"abc", &label).await;
         let took = start.elapsed();
-        bench.mend();
+        bench.repair();
         prop_assert!(put.is_err());
         prop_assert!(
             took >= timeout && took < timeout + Duration::from_secs(5),

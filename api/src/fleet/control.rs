@@ -20,8 +20,8 @@ pub(crate) async fn faults(
     forward(&app, "/faults", request).await
 }
 
-/// `GET` and `PUT` of the model's temper.
-pub(crate) async fn temper(
+/// `GET` and `PUT` of the model's behavior.
+pub(crate) async fn behavior(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {

@@ -124,8 +124,8 @@ async fn the_switches_reach_the_embedded_cloud_where_there_is_one() {
     problem(answer).await;
     let answer = world.delete("/fleet/faults").await;
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
-    let temper: Value = world.get("/fleet/temper").await.json().await.unwrap();
-    assert!(temper["latency_ms"].is_number());
+    let behavior: Value = world.get("/fleet/temper").await.json().await.unwrap();
+    assert!(behavior["latency_ms"].is_number());
     let real = World::with(&[("ATELIER_CONTROL_URL", "")]).await;
     let answer = real.get("/fleet/faults").await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);

@@ -1,4 +1,4 @@
-//! The sweep mends what got lost.
+//! The keeper repairs what got lost.
 
 use std::time::Duration;
 

@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use atelier_api::{ApiConfig, Services};
 use atelier_cloud::config::StaticCredentials;
-use atelier_cloud::pictures;
-use atelier_cloud::pictures::Condition;
+use atelier_cloud::pictures::{self, Condition};
 use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Token};
 use atelier_domain::failure::Failure;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition;
-use atelier_domain::transition::Finished;
+use atelier_domain::transition::{self, Finished};
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
-use atelier_embedded::model::Temper;
+use atelier_embedded::model::Behavior;
 use atelier_runtime::config::Environment;
 use atelier_server::run;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -51,7 +49,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let cloud = Cloud::start(Options {
             data: folder.path().to_owned(),
-            temper: Temper::default(),
+            behavior: Behavior::default(),
         })
         .await
         .unwrap();

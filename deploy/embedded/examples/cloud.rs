@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use atelier_embedded::cloud::{Cloud, Options};
-use atelier_embedded::model::Temper;
+use atelier_embedded::model::Behavior;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let data = std::env::args().nth(1).context("usage: cloud DIRECTORY")?;
     let cloud = Cloud::start(Options {
         data: PathBuf::from(data),
-        temper: Temper::default(),
+        behavior: Behavior::default(),
     })
     .await?;
     for (name, value) in cloud.environment() {

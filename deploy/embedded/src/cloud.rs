@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::control::{self, Control};
 use crate::counters::Counters;
 use crate::faults::{Faults, Service};
-use crate::model::{self, Temper};
+use crate::model::{self, Behavior};
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use crate::sqs::{self, Sqs};
 use crate::{cdn, listener, s3};
@@ -34,7 +34,7 @@ pub struct Options {
     /// Where objects and ports are kept; made if there is none.
     pub data: PathBuf,
     /// How the model behaves; it may be changed while the cloud runs.
-    pub temper: Temper,
+    pub behavior: Behavior,
 }
 
 /// A cloud that runs until it is stopped or dropped.
@@ -94,7 +94,7 @@ impl Cloud {
         .to_vec();
 
         let s3 = s3::router(&data.join("s3"), BUCKET, counters.clone())?;
-        let model = model::router(options.temper.clone(), counters.clone());
+        let model = model::router(options.behavior.clone(), counters.clone());
         let origin = cdn::Origin {
             s3_endpoint: s3_address,
             bucket: BUCKET.to_owned(),
@@ -114,7 +114,7 @@ impl Cloud {
             faults: faults.clone(),
             counters: counters.clone(),
             sqs: sqs.clone(),
-            temper: options.temper,
+            behavior: options.behavior,
         });
         let stopped = stop.clone().cancelled_owned();
         tasks.spawn(async move {

@@ -1,4 +1,4 @@
-//! The control address: what the cloud has done, faults to order, and the model's temper.
+//! The control address: counters, faults to order, and the model's behavior.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::counters::Counters;
 use crate::faults::{BadOrder, Faults, Order, Service};
-use crate::model::Temper;
+use crate::model::Behavior;
 use crate::sqs::Sqs;
 
 /// What the control address shows and changes.
@@ -27,7 +27,7 @@ pub struct Control {
     /// The queues, for their depth.
     pub sqs: Sqs,
     /// How the model behaves.
-    pub temper: Temper,
+    pub behavior: Behavior,
 }
 
 /// `GET /stats`; `PUT`, `GET`, `DELETE /faults`; `PUT`, `GET /temper`.
@@ -35,7 +35,7 @@ pub fn router(control: Control) -> Router {
     Router::new()
         .route("/stats", get(stats))
         .route("/faults", get(faults).put(add_fault).delete(end_faults))
-        .route("/temper", get(temper).put(change_temper))
+        .route("/temper", get(behavior).put(change_behavior))
         .with_state(control)
 }
 
@@ -116,8 +116,8 @@ struct TemperChange {
 /// The longest latency of the model: an hour.
 const MAX_LATENCY_MS: u64 = 3_600_000;
 
-async fn temper(State(control): State<Control>) -> Json<Value> {
-    let settings = control.temper.get();
+async fn behavior(State(control): State<Control>) -> Json<Value> {
+    let settings = control.behavior.get();
     Json(json!({
         "latency_ms": u64::try_from(settings.latency.as_millis()).unwrap_or(u64::MAX),
         "throttle": settings.throttle,
@@ -125,12 +125,12 @@ async fn temper(State(control): State<Control>) -> Json<Value> {
     }))
 }
 
-async fn change_temper(
+async fn change_behavior(
     State(control): State<Control>,
     body: Bytes,
 ) -> Result<StatusCode, BadInput> {
     let change: TemperChange = read(&body)?;
-    let mut settings = control.temper.get();
+    let mut settings = control.behavior.get();
     if let Some(latency_ms) = change.latency_ms {
         within("latency_ms", latency_ms as f64, MAX_LATENCY_MS as f64)?;
         settings.latency = Duration::from_millis(latency_ms);
@@ -141,7 +141,7 @@ async fn change_temper(
     if let Some(failure) = change.failure {
         settings.failure = within("failure", failure, 1.0)?;
     }
-    control.temper.set(settings);
+    control.behavior.set(settings);
     Ok(StatusCode::NO_CONTENT)
 }
 

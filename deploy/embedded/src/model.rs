@@ -8,10 +8,10 @@
 //! are declined as a content filter would.
 
 mod amazon;
+mod behavior;
 mod error;
 mod order;
 mod stability;
-mod temper;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,8 +31,8 @@ use crate::faults::{Fault, Kind, Service};
 use crate::signature;
 use order::Order;
 
+pub use behavior::{Behavior, Settings};
 use error::{Error, Exception};
-pub use temper::{Settings, Temper};
 
 /// Requests are a prompt and a few numbers.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -64,7 +64,7 @@ enum Family {
 
 #[derive(Clone)]
 struct Model {
-    temper: Temper,
+    behavior: Behavior,
     counters: Counters,
     /// As many paintings at once as there are cores.
     easels: Arc<Semaphore>,
@@ -74,10 +74,10 @@ struct Model {
 
 /// Serves the models. What ordered faults look like is the service's own business: throttled,
 /// denied, missing, garbage, filtered and retired are answered here.
-pub fn router(temper: Temper, counters: Counters) -> Router {
+pub fn router(behavior: Behavior, counters: Counters) -> Router {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let model = Model {
-        temper,
+        behavior,
         counters,
         easels: Arc::new(Semaphore::new(cores)),
         turn: Arc::default(),
@@ -128,8 +128,8 @@ impl Model {
             return Err(error);
         }
         let family = family(model_id)?;
-        let temper = self.temper.get();
-        self.lose_temper(&temper)?;
+        let behavior = self.behavior.get();
+        self.fail_at_random(&behavior)?;
         let order = match family {
             Family::Amazon => amazon::read(&body)?,
             Family::Stability => stability::read(&body)?,
@@ -145,16 +145,16 @@ impl Model {
         } else {
             self.paint(family, order).await
         };
-        tokio::time::sleep_until(start + temper.latency).await;
+        tokio::time::sleep_until(start + behavior.latency).await;
         answer
     }
 
     /// Fails a share of the calls, as [`Settings`] ask for.
-    fn lose_temper(&self, temper: &Settings) -> Result<(), Error> {
-        if fastrand::f64() < temper.throttle {
+    fn fail_at_random(&self, behavior: &Settings) -> Result<(), Error> {
+        if fastrand::f64() < behavior.throttle {
             return Err(Error::throttled());
         }
-        if fastrand::f64() < temper.failure {
+        if fastrand::f64() < behavior.failure {
             return Err(match self.turn() % 3 {
                 0 => Error::new(
                     Exception::ServiceUnavailable,

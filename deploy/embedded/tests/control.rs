@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::Service;
-use atelier_embedded::model::Temper;
+use atelier_embedded::model::Behavior;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 async fn start(data: &Path) -> Cloud {
     let options = Options {
         data: data.to_owned(),
-        temper: Temper::default(),
+        behavior: Behavior::default(),
     };
     Cloud::start(options).await.unwrap()
 }
@@ -172,9 +172,9 @@ async fn the_temper_changes_while_the_model_runs() {
     let control = variable(&cloud, "ATELIER_CONTROL_URL");
     let change = r#"{"latency_ms": 5, "throttle": 0.25}"#;
     assert_eq!(call(&control, "PUT", "/temper", change).await.0, 204);
-    let (_, temper) = call(&control, "GET", "/temper", "").await;
+    let (_, behavior) = call(&control, "GET", "/temper", "").await;
     assert_eq!(
-        temper,
+        behavior,
         json!({"latency_ms": 5, "throttle": 0.25, "failure": 0.0})
     );
     for bad in [
@@ -185,7 +185,7 @@ async fn the_temper_changes_while_the_model_runs() {
         assert_eq!(call(&control, "PUT", "/temper", bad).await.0, 400, "{bad}");
     }
     let (_, after) = call(&control, "GET", "/temper", "").await;
-    assert_eq!(after, temper);
+    assert_eq!(after, behavior);
     cloud.stop().await;
 }
 
@@ -209,7 +209,7 @@ async fn a_second_cloud_on_the_same_data_is_refused() {
     let cloud = start(data.path()).await;
     let options = Options {
         data: data.path().to_owned(),
-        temper: Temper::default(),
+        behavior: Behavior::default(),
     };
     let error = Cloud::start(options).await.unwrap_err().to_string();
     assert!(

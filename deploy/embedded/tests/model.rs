@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use atelier_embedded::counters::Counters;
 use atelier_embedded::faults::{Faults, Kind, Order, Service};
 use atelier_embedded::listener;
-use atelier_embedded::model::{self, Settings, Temper};
+use atelier_embedded::model::{self, Behavior, Settings};
 use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::config::{BehaviorVersion, Credentials, Region};
@@ -21,7 +21,7 @@ const CORE: &str = "stability.stable-image-core-v1:1";
 const TITAN: &str = "amazon.titan-image-generator-v2:0";
 
 struct Server {
-    temper: Temper,
+    behavior: Behavior,
     faults: Faults,
     counters: Counters,
     address: String,
@@ -38,10 +38,10 @@ impl Server {
     async fn start() -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap().to_string();
-        let temper = Temper::new(at_once());
+        let behavior = Behavior::new(at_once());
         let (counters, faults) = (Counters::default(), Faults::default());
         let stop = CancellationToken::new();
-        let router = model::router(temper.clone(), counters.clone());
+        let router = model::router(behavior.clone(), counters.clone());
         tokio::spawn(listener::serve(
             socket,
             Service::Bedrock,
@@ -50,7 +50,7 @@ impl Server {
             stop.clone(),
         ));
         Self {
-            temper,
+            behavior,
             faults,
             counters,
             address,
@@ -301,14 +301,14 @@ async fn garbage_is_broken_json_or_no_picture() {
 #[tokio::test]
 async fn the_temper_can_be_changed_while_it_serves() {
     let server = Server::start().await;
-    server.temper.set(Settings {
+    server.behavior.set(Settings {
         throttle: 1.0,
         ..at_once()
     });
     let (code, _) = server.refusal(CORE, stability("a lake")).await;
     assert_eq!(code, "ThrottlingException");
 
-    server.temper.set(Settings {
+    server.behavior.set(Settings {
         failure: 1.0,
         ..at_once()
     });
@@ -322,7 +322,7 @@ async fn the_temper_can_be_changed_while_it_serves() {
     }
 
     let latency = Duration::from_millis(300);
-    server.temper.set(Settings {
+    server.behavior.set(Settings {
         latency,
         ..at_once()
     });

@@ -12,8 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use atelier_cloud::client::Aws;
 use atelier_cloud::config::{BucketConfig, CloudConfig};
-use atelier_cloud::pictures;
-use atelier_cloud::pictures::{Page, Pictures, Version, assignment_of};
+use atelier_cloud::pictures::{self, Page, Pictures, Version, assignment_of};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::timestamp::Timestamp;
 use atelier_runtime::config::{ConfigFaults, EXIT_CODE, Environment, Setting};
@@ -26,16 +25,16 @@ use serde::Serialize;
 use crate::environment::{credentials_in, environment_of};
 use crate::flags::Audit;
 
-/// So many documents are read at a time.
+/// Documents in one query.
 const PAGE: u32 = 1000;
 
-/// So many objects are asked for at a time.
+/// Objects that are looked up at a time.
 const AT_ONCE: usize = 16;
 
-/// So many findings of a kind are listed; the rest is counted.
+/// Findings of a kind that are listed; the rest is counted.
 const LISTED: usize = 1000;
 
-/// What should have happened so long ago is not on its way any more.
+/// What was due longer ago than this is stuck.
 const OVERDUE: Duration = Duration::from_secs(300);
 
 /// The exit code if the audit could not be made.

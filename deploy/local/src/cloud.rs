@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use atelier_embedded::cloud::Cloud;
 use atelier_runtime::config::Environment;
 use atelier_runtime::process;
-use atelier_runtime::telemetry;
-use atelier_runtime::telemetry::TelemetryConfig;
+use atelier_runtime::telemetry::{self, TelemetryConfig};
 
 use crate::environment::ENVIRONMENT;
 use crate::flags::Here;

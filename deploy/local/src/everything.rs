@@ -17,8 +17,7 @@ use atelier_runtime::config::{
     ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
 };
 use atelier_runtime::process;
-use atelier_runtime::telemetry;
-use atelier_runtime::telemetry::TelemetryConfig;
+use atelier_runtime::telemetry::{self, TelemetryConfig};
 use atelier_store::Store;
 use atelier_worker::config::{OptimizeConfig, WorkerConfig};
 use tokio::net::TcpListener;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use atelier_embedded::cloud;
-use atelier_embedded::model::{Settings, Temper};
+use atelier_embedded::model::{Behavior, Settings};
 use clap::{Args, Parser, Subcommand};
 
 /// Makes the pictures of an education portal: API, workers and the cloud they use, all in this
@@ -53,7 +53,7 @@ impl Here {
     pub(crate) fn options(&self) -> cloud::Options {
         cloud::Options {
             data: self.data.clone(),
-            temper: Temper::new(Settings {
+            behavior: Behavior::new(Settings {
                 latency: self.model_latency,
                 throttle: self.model_throttle,
                 failure: self.model_failure,

@@ -19,7 +19,7 @@ pub(crate) const SPOT_PERCENT: f64 = 80.0;
 /// How long a slot works on one picture.
 #[derive(Clone, Debug)]
 pub(crate) enum Service {
-    /// Always so many seconds.
+    /// Always this number of seconds.
     Constant(f64),
     /// Exponentially distributed with this mean.
     #[cfg_attr(
@@ -82,7 +82,7 @@ pub(crate) struct Conditions {
     pub grace_seconds: f64,
     /// Seconds after which a dead worker's job is free again (`CLAIM_SECONDS`).
     pub claim_seconds: f64,
-    /// Seconds after which a job fails that never got its turn (`GIVE_UP_SECONDS`).
+    /// Seconds after which a job fails that was never started (`GIVE_UP_SECONDS`).
     pub give_up_seconds: f64,
     /// Whether the model's quota limits.
     pub quota: bool,

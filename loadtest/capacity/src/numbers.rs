@@ -9,7 +9,7 @@ use atelier_report::files::BadUsage;
 /// `terraform/scaling.json`, as far as it concerns the workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Numbers {
-    /// New capacity has to serve within so many seconds (property 27).
+    /// Seconds within which new capacity has to serve (property 27).
     pub scale_out_limit_seconds: f64,
     /// Seconds between two datapoints of a metric.
     pub metric_period_seconds: f64,

@@ -116,17 +116,21 @@ impl TargetTracking {
     }
 
     fn decide(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> u32 {
-        let wishes: Vec<Wish> = self
+        let requests: Vec<Request> = self
             .trackers
             .iter_mut()
-            .map(|tracker| tracker.wish(reading))
+            .map(|tracker| tracker.request(reading))
             .collect();
         let wake = self.wake.as_mut();
-        let woken = wake.and_then(|wake| wake.wish(now, reading, capacity));
-        let out = wishes.iter().filter_map(|wish| wish.out).chain(woken).max();
+        let woken = wake.and_then(|wake| wake.request(now, reading, capacity));
+        let out = requests
+            .iter()
+            .filter_map(|request| request.out)
+            .chain(woken)
+            .max();
         let desired = match out {
             Some(workers) => workers.max(capacity.desired),
-            None => self.scale_in(now, &wishes, capacity),
+            None => self.scale_in(now, &requests, capacity),
         };
         if desired.clamp(capacity.min, capacity.max) != capacity.desired {
             self.last_activity = now;
@@ -134,11 +138,11 @@ impl TargetTracking {
         desired
     }
 
-    fn scale_in(&self, now: f64, wishes: &[Wish], capacity: Capacity) -> u32 {
+    fn scale_in(&self, now: f64, requests: &[Request], capacity: Capacity) -> u32 {
         if capacity.warming || now - self.last_activity < self.scale_in_cooldown {
             return capacity.desired;
         }
-        let each: Option<Vec<u32>> = wishes.iter().map(|wish| wish.r#in).collect();
+        let each: Option<Vec<u32>> = requests.iter().map(|request| request.r#in).collect();
         let most = each.and_then(|each| each.into_iter().max());
         let step = (f64::from(capacity.desired) * SCALE_IN_STEP).ceil() as u32;
         let least = capacity.desired.saturating_sub(step);
@@ -165,7 +169,7 @@ impl Wake {
         }
     }
 
-    fn wish(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> Option<u32> {
+    fn request(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> Option<u32> {
         let unattended = reading.visible > 0.0 && reading.running == 0;
         if !unattended || now - self.last < self.warmup {
             return None;
@@ -177,13 +181,13 @@ impl Wake {
 
 /// What one tracker asks for, if its alarm is on.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wish {
+struct Request {
     out: Option<u32>,
     r#in: Option<u32>,
 }
 
 impl Tracker {
-    fn wish(&mut self, reading: &Reading) -> Wish {
+    fn request(&mut self, reading: &Reading) -> Request {
         let running = f64::from(reading.running.max(1));
         let value = match self.metric {
             Metric::BacklogPerWorker => reading.visible / running,
@@ -201,7 +205,7 @@ impl Tracker {
             0
         };
         let proportional = (running * value / self.target).ceil() as u32;
-        Wish {
+        Request {
             out: (self.above >= self.out_after).then_some(proportional),
             r#in: (self.below >= self.in_after).then_some(proportional),
         }

@@ -9,7 +9,7 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// With so many a second; infinite is none at all.
+    /// With this number a second; infinite is no quota.
     pub(crate) fn new(per_second: f64) -> Self {
         Self {
             per_second,

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 /// How the fake behaves.
 #[derive(Clone, Copy)]
-pub(crate) struct Temper {
+pub(crate) struct Behavior {
     /// From the POST to the picture.
     pub picture_after: Duration,
-    /// Of so many POSTs one is refused; 0 refuses none.
+    /// One POST in this number is refused; 0 refuses none.
     pub refuse_every: u64,
     /// Whether pictures never come.
     pub stuck: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Temper {
 }
 
 /// Quick, good and complete.
-pub(crate) const GOOD: Temper = Temper {
+pub(crate) const GOOD: Behavior = Behavior {
     picture_after: Duration::from_millis(200),
     refuse_every: 0,
     stuck: false,
@@ -48,17 +48,17 @@ pub(crate) struct Seen {
 
 #[derive(Clone)]
 struct Fake {
-    temper: Temper,
+    behavior: Behavior,
     seen: Arc<Seen>,
     posted: Arc<Mutex<HashMap<String, std::time::Instant>>>,
     cached: Arc<Mutex<HashMap<String, u64>>>,
 }
 
 /// Serves on a free port; returns its address.
-pub(crate) async fn serve(temper: Temper) -> (String, Arc<Seen>) {
+pub(crate) async fn serve(behavior: Behavior) -> (String, Arc<Seen>) {
     let seen = Arc::<Seen>::default();
     let fake = Fake {
-        temper,
+        behavior,
         seen: Arc::clone(&seen),
         posted: Arc::default(),
         cached: Arc::default(),
@@ -85,7 +85,7 @@ async fn create(State(fake): State<Fake>, Json(new): Json<Value>) -> Response {
         .lock()
         .unwrap()
         .push((text("prompt"), text("teacher_id")));
-    if fake.temper.refuse_every > 0 && number % fake.temper.refuse_every == 0 {
+    if fake.behavior.refuse_every > 0 && number % fake.behavior.refuse_every == 0 {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let id = format!("a{number}");
@@ -103,7 +103,7 @@ async fn read(State(fake): State<Fake>, Path(id): Path<String>, uri: axum::http:
         fake.seen
             .most_following
             .fetch_max(following, Ordering::SeqCst);
-        tokio::time::sleep(fake.temper.picture_after).await;
+        tokio::time::sleep(fake.behavior.picture_after).await;
         fake.seen.following.fetch_sub(1, Ordering::SeqCst);
     }
     Json(fake.document(&id)).into_response()
@@ -126,7 +126,7 @@ async fn image(State(fake): State<Fake>, Path(id): Path<String>) -> Response {
         )
             .into_response();
     }
-    if fake.temper.whole {
+    if fake.behavior.whole {
         (
             StatusCode::FOUND,
             [(header::LOCATION, format!("/cdn/{id}"))],
@@ -166,7 +166,7 @@ async fn cdn(State(fake): State<Fake>, Path(id): Path<String>, headers: HeaderMa
 }
 
 async fn fleet(State(fake): State<Fake>) -> Response {
-    if !fake.temper.whole {
+    if !fake.behavior.whole {
         return StatusCode::NOT_FOUND.into_response();
     }
     Json(json!({
@@ -180,10 +180,10 @@ async fn fleet(State(fake): State<Fake>) -> Response {
 impl Fake {
     fn is_done(&self, id: &str) -> bool {
         let posted = self.posted.lock().unwrap();
-        !self.temper.stuck
+        !self.behavior.stuck
             && posted
                 .get(id)
-                .is_some_and(|at| at.elapsed() >= self.temper.picture_after)
+                .is_some_and(|at| at.elapsed() >= self.behavior.picture_after)
     }
 
     fn document(&self, id: &str) -> Value {

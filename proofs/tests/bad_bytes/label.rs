@@ -11,8 +11,7 @@ use atelier_domain::assignment::{
 };
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition;
-use atelier_domain::transition::Finished;
+use atelier_domain::transition::{self, Finished};
 use atelier_proofs::bad_bytes::{Mutations, Target};
 use atelier_store::{Insert, Store};
 use futures_util::future::try_join_all;
@@ -183,7 +182,7 @@ async fn adopt(store: &dyn Store, label: &Label) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a picture may have so many bytes: what one put takes.
+/// Whether a picture may have this number of bytes: what one put takes.
 fn is_sane(size: u64) -> bool {
     (1..=5 << 30).contains(&size)
 }

@@ -66,20 +66,31 @@ impl Sent {
     }
 
     /// The fields that must be told as faults, or what is to be done.
-    fn judged(&self) -> Result<Map<String, Value>, BTreeSet<String>> {
+    fn checked(&self) -> Result<Map<String, Value>, BTreeSet<String>> {
         let of_body = || BTreeSet::from(["body".to_owned()]);
         if self.call == Call::Retry && matches!(self.body.trim_ascii(), b"" | b"null") {
             return Ok(Map::new());
         }
-        let Ok(Value::Object(mut fields)) = serde_json::from_slice(&self.body) else {
+        // A byte order mark is ignored.
+        let text = self
+            .body
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.body);
+        let (Ok(Value::Object(mut fields)), Ok(Names(names))) =
+            (serde_json::from_slice(text), serde_json::from_slice(text))
+        else {
             return Err(of_body());
         };
+        let twice = |name: &&String| names.iter().filter(|other| other == name).count() > 1;
+        let twice: Vec<String> = names.iter().filter(twice).cloned().collect();
         fields.retain(|name, value| !value.is_null() || !self.knows(name));
         let mut faults: BTreeSet<String> = fields
             .iter()
             .filter(|(name, value)| !self.takes(name, value))
             // Names of any length are told shortened.
-            .map(|(name, _)| name.chars().take(64).collect())
+            .map(|(name, _)| name)
+            .chain(&twice)
+            .map(|name| name.chars().take(64).collect())
             .collect();
         if self.call == Call::Keep && !fields.contains_key("permanent") {
             faults.insert("permanent".to_owned());
@@ -115,7 +126,8 @@ impl Sent {
             && match field {
                 "prompt" => text.is_some_and(|text| {
                     let least = usize::from(self.call == Call::Retry);
-                    (least..=1024).contains(&length(text.trim()))
+                    let length = length(text.trim());
+                    length <= 1024 && (least == 0 || shows_something(text))
                 }),
                 "teacher_id" => text.is_some_and(|text| (1..=256).contains(&length(text))),
                 "question_answers" => {
@@ -127,6 +139,47 @@ impl Sent {
                 _ => value.is_boolean(),
             }
     }
+}
+
+/// The names in a JSON object, each as often as it stands there.
+struct Names(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> serde::de::Visitor<'de> for Members {
+            type Value = Names;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        from.deserialize_map(Members)
+    }
+}
+
+/// Whether a text has a character that is drawn: no white space, no control, none that Unicode's
+/// DerivedCoreProperties.txt lists as Default_Ignorable_Code_Point, and no blank Braille pattern.
+fn shows_something(text: &str) -> bool {
+    text.chars().any(|c| {
+        !c.is_whitespace()
+            && !c.is_control()
+            && !matches!(c,
+                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    })
 }
 
 /// Texts around the lengths that matter, of characters of one, two and four bytes.
@@ -284,7 +337,8 @@ fn says(document: &Assignment, fields: &Map<String, Value>) -> bool {
         document.question_answers.as_deref(),
         text("question_answers"),
     );
-    document.prompt == text("prompt").unwrap_or_default().trim()
+    let prompt = text("prompt").filter(|text| shows_something(text));
+    document.prompt == prompt.unwrap_or_default().trim()
         && document.teacher_id.as_deref() == text("teacher_id")
         && document.permanent == flag("permanent")
         && document.fresh == flag("fresh")
@@ -299,7 +353,7 @@ async fn document(api: &Api, id: &str) -> anyhow::Result<Assignment> {
 }
 
 async fn check_done(api: &Api, sent: &Sent, answer: &Answer) -> anyhow::Result<&'static str> {
-    let fields = match sent.judged() {
+    let fields = match sent.checked() {
         Ok(fields) => fields,
         Err(faults) => anyhow::bail!("taken in spite of {faults:?}"),
     };
@@ -334,7 +388,7 @@ async fn check_done(api: &Api, sent: &Sent, answer: &Answer) -> anyhow::Result<&
 
 async fn check_refused(api: &Api, sent: &Sent, answer: &Answer) -> anyhow::Result<&'static str> {
     let told = answer.faults()?;
-    let judged = sent.judged();
+    let checked = sent.checked();
     match answer.status {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             ensure!(!sent.is_json());
@@ -345,12 +399,12 @@ async fn check_refused(api: &Api, sent: &Sent, answer: &Answer) -> anyhow::Resul
             Ok("too large")
         }
         StatusCode::BAD_REQUEST => {
-            let faults = judged.err().context("nothing is wrong with it")?;
+            let faults = checked.err().context("nothing is wrong with it")?;
             ensure!(told.iter().eq(&faults), "these are wrong: {faults:?}");
             Ok("refused")
         }
         StatusCode::CONFLICT => {
-            let fields = judged.ok().context("something is wrong with it")?;
+            let fields = checked.ok().context("something is wrong with it")?;
             match (
                 sent.call,
                 fields.get("assignment_id").and_then(Value::as_str),

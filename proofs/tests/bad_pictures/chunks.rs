@@ -71,7 +71,7 @@ pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("written to memory")
 }
 
-/// So many zeros in a zlib stream, without having them all at once.
+/// This number of zeros in a zlib stream, without having them all at once.
 pub(crate) fn zeros(count: usize) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     let block = [0; 1 << 16];

@@ -254,7 +254,7 @@ fn png() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Whether a file is what it is said to be.
-fn judged(bytes: &[u8]) -> Result<&'static str, String> {
+fn outcome_of(bytes: &[u8]) -> Result<&'static str, String> {
     let starts: [&[u8]; 4] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF"];
     let is_image = starts.iter().any(|start| bytes.starts_with(start));
     let outcome = checked(bytes, &settings(SIDE, BUDGET))?;
@@ -279,7 +279,7 @@ fn judged(bytes: &[u8]) -> Result<&'static str, String> {
 fn a_bad_png_is_a_picture_or_an_error_of_the_right_kind() {
     let _alone = alone();
     PNG.hold(&png(), |bytes| {
-        judged(&bytes)
+        outcome_of(&bytes)
             .map(|outcome| vec![outcome])
             .map_err(TestCaseError::fail)
     });
@@ -313,7 +313,7 @@ fn others() -> Vec<Vec<u8>> {
 fn a_bad_jpeg_or_webp_is_a_picture_or_an_error_of_the_right_kind() {
     let _alone = alone();
     OTHERS.hold(&mutated(others()), |bytes| {
-        judged(&bytes)
+        outcome_of(&bytes)
             .map(|outcome| vec![outcome])
             .map_err(TestCaseError::fail)
     });

@@ -193,9 +193,9 @@ async fn disturb(case: &Case, worker: Process, point: Point) -> anyhow::Result<(
         Cut::Held => {
             let other = case.worker(None).await?;
             // Unless the first one, of which only a renewal is held, is through with both messages.
-            let judged =
+            let checked =
                 async || Ok(other.gate.has_settled_a_message() || case.messages().await? == 0);
-            case.eventually("judged by the other worker", judged)
+            case.eventually("settled by the other worker", checked)
                 .await?;
             worker.gate.release();
             // What either leaves to the sweep is swept.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use atelier_domain::assignment::Status;
 use atelier_domain::timestamp::Timestamp;
 use atelier_proofs::fleet::{Fleet, Plan};
-use atelier_proofs::people;
-use atelier_proofs::storm;
 use atelier_proofs::view::View;
+use atelier_proofs::{people, storm};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -23,10 +22,10 @@ const WORKERS: usize = 2;
 /// `WORKER_SLOTS`, as by default.
 const SLOTS: usize = 8;
 
-/// So many pictures are made before a fault strikes: the fleet is in the middle of its work.
+/// Pictures that are made before a fault strikes: the fleet is in the middle of its work.
 const BEFORE: usize = 20;
 
-/// The limit for the first picture after the mend.
+/// The limit for the first picture after the fix.
 const RECOVERY: Duration = Duration::from_secs(60);
 
 const OPTIONS: [(&str, &str); 6] = [
@@ -62,9 +61,9 @@ impl Fault {
         }
     }
 
-    async fn mend(&self, view: &View) {
+    async fn repair(&self, view: &View) {
         match self {
-            Self::Ordered(..) => view.mend().await.unwrap(),
+            Self::Ordered(..) => view.repair().await.unwrap(),
             Self::Off(switch) => switch.set(true),
         }
     }
@@ -181,7 +180,7 @@ impl Release {
         .await;
 
         let struck = Timestamp::now();
-        fault.mend(&self.bench.view).await;
+        fault.repair(&self.bench.view).await;
         let recovery = eventually("a picture", async || self.succeeded(struck).await > 0).await;
         assert!(recovery < RECOVERY, "{what}: {recovery:?}");
         self.say_again(&[OVER], &[over], 1).await;
@@ -202,7 +201,7 @@ impl Release {
         let failed = self.ended(Status::Failed, start).await;
         assert!(failed <= WORKERS * (SLOTS + 1), "{what}: {failed}");
         println!(
-            "{what}: {failed} of {QUEUED} failed ({of_each:?} a worker of {SLOTS} slots); the first picture {:.1} s after the mend",
+            "{what}: {failed} of {QUEUED} failed ({of_each:?} a worker of {SLOTS} slots); the first picture {:.1} s after the fix",
             recovery.as_secs_f64()
         );
         failed
@@ -262,11 +261,11 @@ async fn a_store_that_takes_no_writes_fails_no_job() {
     let database = url.strip_prefix("sqlite:").unwrap().to_owned();
     let held = tokio::task::spawn_blocking(move || storm::hold(&database, AWAY));
     held.await.unwrap().unwrap();
-    let mended = Timestamp::now();
-    let recovery = eventually("a picture", async || release.succeeded(mended).await > 0).await;
+    let repaired = Timestamp::now();
+    let recovery = eventually("a picture", async || release.succeeded(repaired).await > 0).await;
     assert!(recovery < RECOVERY, "{recovery:?}");
     println!(
-        "store takes no writes: the first picture {:.1} s after the mend",
+        "store takes no writes: the first picture {:.1} s after the fix",
         recovery.as_secs_f64()
     );
     release.ends(0).await.stop().await;

@@ -16,7 +16,7 @@ use atelier_proofs::view::{View, messages};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// Nothing takes so long that is not broken, however busy the machine.
+/// Longer than anything takes that works, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Between two looks.

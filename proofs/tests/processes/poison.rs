@@ -43,7 +43,7 @@ async fn a_job_that_kills_its_workers_fails_and_takes_nobody_with_it() {
     ];
     let mut bench = Bench::start(two_workers(&options)).await;
     let apis = bench.fleet.addresses();
-    // Nearly as many as two workers can do, so that the poison has company wherever it comes.
+    // Nearly as many as two workers can do, so that other jobs run beside the poison wherever it comes.
     let neighbors = people::post(0..NEIGHBORS, Duration::from_secs(25), apis.clone());
     let neighbors = tokio::spawn(neighbors);
     people::post_one("poison", "[hang] it kills", &apis)
@@ -68,16 +68,19 @@ async fn a_job_that_kills_its_workers_fails_and_takes_nobody_with_it() {
         }
         asked = poison.model_calls;
         let victim = holder(&bench.fleet, poison).unwrap();
-        let company: Vec<_> = documents
+        let beside_it: Vec<_> = documents
             .iter()
             .filter(|it| holder(&bench.fleet, it) == Some(victim))
             .map(|it| it.assignment_id.as_str())
             .filter(|id| *id != "poison")
             .collect();
         if poison.takeovers >= ALONE_AFTER {
-            assert!(company.is_empty(), "it works alone, but for {company:?}");
+            assert!(
+                beside_it.is_empty(),
+                "it runs isolated, but for {beside_it:?}"
+            );
         }
-        beside.push(company.len());
+        beside.push(beside_it.len());
         bench.fleet.kill_worker(victim).await.unwrap();
     }
     let kills = beside.len() as u32;

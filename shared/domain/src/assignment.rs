@@ -246,7 +246,7 @@ pub struct Assignment {
     /// Keep the picture from the lifecycle.
     #[serde(default)]
     pub permanent: bool,
-    /// The object's tag may not say what `permanent` says; the sweep mends it.
+    /// The object's tag may not say what `permanent` says; the keeper repairs it.
     #[serde(default)]
     pub tag_due: bool,
     /// The id that the logs of all processes bear for this round.

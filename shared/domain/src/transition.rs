@@ -288,8 +288,8 @@ pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition
         .when(Guard::held(token))
 }
 
-/// `pending` -> `success` with a picture whose tag may not say what `permanent` says; the sweep
-/// mends it at `wake_at`.
+/// `pending` -> `success` with a picture whose tag may not say what `permanent` says; the keeper
+/// repairs it at `wake_at`.
 pub fn succeed_tag_due(
     token: &Token,
     finished: &Finished,
@@ -371,7 +371,7 @@ pub fn retry(
 }
 
 /// Keeps the picture for ever, or no longer. Where a picture may be stored already its tag is
-/// due; the sweep mends a tagging that failed at `wake_at`.
+/// due; the keeper repairs a tagging that failed at `wake_at`.
 pub fn set_permanent(
     document: &Assignment,
     permanent: bool,

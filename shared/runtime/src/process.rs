@@ -54,8 +54,8 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     }
 }
 
-/// Is called out at the first SIGTERM or SIGINT; a second one ends the process at once. Must be
-/// called on a runtime.
+/// A token that is cancelled at the first SIGTERM or SIGINT; a second signal ends the process at
+/// once. Must be called on a runtime.
 pub fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();

@@ -4,9 +4,6 @@ pub mod config;
 mod mongo;
 mod sqlite;
 
-#[cfg(test)]
-mod contract;
-
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -140,11 +137,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Every document, tombstones included, by id upwards, after `after`, at most `limit`.
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError>;
 
-    /// Keeps a worker's word of itself in place of the one before; silent ones are forgotten in
-    /// time.
+    /// Replaces a worker's last heartbeat. Old heartbeats are deleted in time.
     async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
 
-    /// The words of workers that spoke after `since`.
+    /// The heartbeats that were written after `since`.
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
 
     /// Whether it answers.

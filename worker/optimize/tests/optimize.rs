@@ -2,8 +2,10 @@
 
 use std::io::Cursor;
 
-use atelier_optimize::{DIGITAL_SOURCE_TYPE, Format, OptimizeError, Picture, Provenance, Settings};
-use atelier_optimize::{avif, optimize, sniff};
+use atelier_optimize::{
+    DIGITAL_SOURCE_TYPE, Format, OptimizeError, Picture, Provenance, Settings, avif, optimize,
+    sniff,
+};
 use image::{DynamicImage, GenericImageView, ImageFormat, ImageReader, RgbImage};
 use proptest::prelude::*;
 

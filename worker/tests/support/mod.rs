@@ -10,12 +10,12 @@ use atelier_cloud::client::Aws;
 use atelier_cloud::config::StaticCredentials;
 use atelier_cloud::pictures::{Pictures, RetryPolicy};
 use atelier_cloud::queue::{Context, Queues};
-use atelier_domain::assignment::{Assignment, StageSeconds, Status, prompt_hash};
+use atelier_domain::assignment::{Assignment, Post, Status};
 use atelier_domain::job::Job;
 use atelier_domain::timestamp::Timestamp;
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
-use atelier_embedded::model::{Settings, Temper};
+use atelier_embedded::model::{Behavior, Settings};
 use atelier_runtime::config::Environment;
 use atelier_runtime::telemetry::TelemetryConfig;
 use atelier_store::Store;
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Nothing in these tests takes so long unless it is broken.
+/// Longer than anything in these tests takes that works.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Bench {
@@ -35,7 +35,7 @@ pub(crate) struct Bench {
     pub store: Arc<dyn Store>,
     pub queues: Queues,
     pub pictures: Pictures,
-    pub temper: Temper,
+    pub behavior: Behavior,
     aws: Aws,
     data: Vec<TempDir>,
 }
@@ -75,14 +75,14 @@ impl Bench {
         atelier_runtime::process::install_tls();
         show_log();
         let data = TempDir::new().unwrap();
-        let temper = Temper::new(Settings {
+        let behavior = Behavior::new(Settings {
             latency: Duration::ZERO,
             throttle: 0.0,
             failure: 0.0,
         });
         let cloud = Cloud::start(Options {
             data: data.path().to_owned(),
-            temper: temper.clone(),
+            behavior: behavior.clone(),
         })
         .await
         .unwrap();
@@ -101,7 +101,7 @@ impl Bench {
             pictures: quick(Pictures::new(&aws, &config.bucket)),
             store,
             config,
-            temper,
+            behavior,
             aws,
             cloud,
             data: vec![data],
@@ -142,40 +142,15 @@ impl Bench {
 
     pub(crate) fn assignment(&self, id: &str, prompt: &str) -> Assignment {
         let now = Timestamp::now();
-        Assignment {
+        let post = Post {
             assignment_id: id.to_owned(),
             teacher_id: Some("Ms. Frizzle".to_owned()),
             prompt: prompt.to_owned(),
-            question_answers: None,
-            created_at: now,
-            s3_upload_status: Status::Pending,
-            s3_upload_attempts: 0,
-            s3_image_key: None,
-            cloudfront_url: None,
-            image_metadata: None,
-            claim: None,
-            attempts: 0,
-            takeovers: 0,
-            model_calls: 0,
-            round: 1,
-            wake_at: Some(now + Duration::from_secs(30)),
-            give_up_at: Some(now + Duration::from_secs(3600)),
-            sent_at: None,
-            failure: None,
-            updated_at: now,
-            finished_at: None,
-            stage_seconds: StageSeconds::default(),
-            model: None,
-            cost_usd: 0.0,
-            prompt_hash: prompt_hash(prompt),
-            post_hash: String::new(),
-            reuse_key: None,
-            fresh: false,
-            permanent: false,
-            tag_due: false,
             correlation_id: format!("correlation-of-{id}"),
-            erasures: 0,
-        }
+            ..Post::default()
+        };
+        let (wake_at, give_up_at) = (Duration::from_secs(30), Duration::from_secs(3600));
+        Assignment::new(post, now, now + wake_at, now + give_up_at)
     }
 
     /// Stores an assignment and sends its job.
@@ -260,7 +235,7 @@ impl Bench {
         });
     }
 
-    pub(crate) fn mend(&self) {
+    pub(crate) fn repair(&self) {
         self.cloud.faults().clear();
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Delivery {
 /// What a receiver asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receive {
-    /// At most so many messages.
+    /// At most this number of messages.
     pub max: usize,
     /// How long they stay hidden; zero leaves them visible.
     pub visibility: Millis,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Nothing here takes so long unless it is broken.
+/// Longer than anything here takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that is killed when the test ends.

@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::*;
 use atelier_domain::assignment::Token;
-use atelier_domain::transition;
-use atelier_domain::transition::{Budget, Edit};
+use atelier_domain::transition::{self, Budget, Edit};
 
 fn foreign() -> Document {
     doc! {

@@ -104,11 +104,11 @@ impl Weather {
             next += TURN;
         }
         sleep_until(start + length).await;
-        self.view.mend().await
+        self.view.repair().await
     }
 }
 
-/// Keeps everybody from writing into the SQLite file at `database` for so long. Blocks.
+/// Locks the SQLite file at `database` against writes for this time. Blocks.
 ///
 /// # Errors
 /// The file cannot be locked.

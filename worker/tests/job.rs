@@ -107,7 +107,7 @@ async fn a_message_that_is_delivered_many_times_makes_one_picture() {
     }
     let done = bench.finished("a-1").await;
     assert_eq!(done.s3_upload_status, Status::Success);
-    bench.mend();
+    bench.repair();
     bench.queue_is_empty().await;
     assert_eq!(bench.count(Service::Bedrock, "calls"), 1);
     assert_eq!(bench.pictures.versions(&key("a-1")).await.unwrap().len(), 1);
@@ -228,7 +228,7 @@ async fn a_job_that_somebody_else_holds_is_left_alone_until_that_claim_ends() {
 #[tokio::test]
 async fn a_worker_whose_claim_was_taken_over_changes_nothing() {
     let bench = Bench::with(&[("CLAIM_SECONDS", "1")]).await;
-    bench.temper.set(atelier_embedded::model::Settings {
+    bench.behavior.set(atelier_embedded::model::Settings {
         latency: Duration::from_secs(600),
         throttle: 0.0,
         failure: 0.0,
@@ -261,7 +261,7 @@ async fn a_worker_whose_claim_was_taken_over_changes_nothing() {
 async fn an_assignment_that_is_deleted_while_its_picture_is_made_leaves_nothing() {
     let bench = Bench::start().await;
     bench.fault(Service::S3, Kind::Slow, 1.0);
-    bench.temper.set(atelier_embedded::model::Settings {
+    bench.behavior.set(atelier_embedded::model::Settings {
         latency: Duration::from_millis(300),
         throttle: 0.0,
         failure: 0.0,

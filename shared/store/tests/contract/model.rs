@@ -8,10 +8,9 @@ use serde_json::json;
 
 use super::writes::changed;
 use super::{assignment, at, claim_of, finished, token};
-use crate::{Insert, Store};
 use atelier_domain::assignment::{Assignment, FailureNote, Token};
-use atelier_domain::transition;
-use atelier_domain::transition::{Budget, Transition};
+use atelier_domain::transition::{self, Budget, Transition};
+use atelier_store::{Insert, Store};
 
 /// One thing that a worker, a sweep or a person may do at a time.
 #[derive(Clone, Debug)]

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{NOW, assignment, at, bury, claim_of, finished, for_every_store, put, status, token};
-use crate::{Insert, Store};
 use atelier_domain::assignment::{Assignment, FailureNote, Status};
-use atelier_domain::transition;
-use atelier_domain::transition::{Budget, Transition};
+use atelier_domain::transition::{self, Budget, Transition};
+use atelier_store::{Insert, Store};
 
 for_every_store!(
     an_id_is_taken_once,
@@ -346,7 +345,7 @@ async fn whatever_a_text_holds_comes_back(store: Arc<dyn Store>) {
         let fields = json!({"prompt": text, "teacher_id": text, "question_answers": text});
         let before = put(&*store, &id, fields).await;
         assert_eq!(store.get(&id).await.unwrap(), Some(before.clone()));
-        let filter = crate::Filter {
+        let filter = atelier_store::Filter {
             teacher_id: Some((*text).to_owned()),
             status: None,
         };

@@ -84,7 +84,7 @@ async fn burns_only_the_few_that_met_it(service: Service, kind: Kind, failure: F
             worker.worker.slots_in_use() == 0
         })
         .await;
-    bench.mend();
+    bench.repair();
     let mut failed = 0;
     for id in &ids {
         let done = bench.finished(id).await;
@@ -139,7 +139,7 @@ async fn an_upload_is_retried_and_makes_one_object() {
         let done = bench.finished(&id).await;
         assert_eq!(done.s3_upload_status, Status::Success, "{done:#?}");
     }
-    bench.mend();
+    bench.repair();
     for n in 0..8 {
         assert_eq!(
             bench
@@ -161,7 +161,7 @@ async fn an_answer_that_is_no_picture_is_asked_for_again() {
     let worker = bench.work();
     bench.post("a-1", "a glacier").await;
     bench.until("a-1", |it| it.model_calls >= 2).await;
-    bench.mend();
+    bench.repair();
     let done = bench.finished("a-1").await;
     assert_eq!(done.s3_upload_status, Status::Success);
     assert!(
@@ -210,7 +210,7 @@ async fn a_queue_that_is_away_for_a_while_loses_nothing() {
             !worker.worker.is_ready()
         })
         .await;
-    bench.mend();
+    bench.repair();
     assert_eq!(
         bench.finished("a-1").await.s3_upload_status,
         Status::Success
@@ -221,7 +221,7 @@ async fn a_queue_that_is_away_for_a_while_loses_nothing() {
 #[tokio::test]
 async fn a_picture_is_tagged_again_if_permanent_changed_meanwhile() {
     let bench = Bench::start().await;
-    bench.temper.set(Settings {
+    bench.behavior.set(Settings {
         latency: Duration::from_millis(300),
         throttle: 0.0,
         failure: 0.0,

@@ -29,9 +29,9 @@ impl Default for Settings {
 
 /// The settings in force; clones share them, so that they can be changed while the model serves.
 #[derive(Clone, Debug, Default)]
-pub struct Temper(Arc<Mutex<Settings>>);
+pub struct Behavior(Arc<Mutex<Settings>>);
 
-impl Temper {
+impl Behavior {
     /// A model that behaves as `settings` say.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Mutex::new(settings)))

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{NOW, at, bury, claim_of, finished, for_every_store, ids, put, token};
-use crate::{Filter, Position, Store};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::transition;
+use atelier_store::{Filter, Position, Store};
 
 for_every_store!(
     a_list_is_newest_first_then_by_id_downwards,

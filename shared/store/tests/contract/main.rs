@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{MongoStore, SqliteStore, Store};
 use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Status, Token};
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition;
-use atelier_domain::transition::Finished;
+use atelier_domain::transition::{self, Finished};
+use atelier_store::{MongoStore, SqliteStore, Store};
 
 const MONGODB_URI: &str = "ATELIER_TEST_MONGODB_URI";
 
@@ -23,7 +22,7 @@ macro_rules! for_every_store {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
-                let home = crate::contract::sqlite();
+                let home = crate::sqlite();
                 super::$check(home.store).await;
             })*
         }
@@ -31,7 +30,7 @@ macro_rules! for_every_store {
             $(#[tokio::test(flavor = "multi_thread")]
             #[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
             async fn $check() {
-                let home = crate::contract::mongodb().await;
+                let home = crate::mongodb().await;
                 super::$check(home.store.clone()).await;
                 home.clear().await;
             })*

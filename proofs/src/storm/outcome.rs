@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval};
 use crate::people::Acknowledged;
 use crate::view::{View, messages};
 
-/// After so long without any change what is not final is stuck.
+/// What is not final after this time without any change is stuck.
 const STANDSTILL: Duration = Duration::from_secs(90);
 
 /// What was done, and what was found.
@@ -59,7 +59,7 @@ pub struct Report {
 
 impl Report {
     /// With the verdict.
-    pub(super) fn judged(mut self) -> Self {
+    pub(super) fn checked(mut self) -> Self {
         self.ok = self.lost.is_empty()
             && self.stuck.is_empty()
             && self.doubles.is_empty()
