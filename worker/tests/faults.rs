@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use atelier_cloud::pictures::key;
@@ -36,7 +37,7 @@ async fn a_prompt_that_the_filter_declines_fails_at_once_with_words_for_the_teac
 }
 
 #[tokio::test]
-async fn throttling_slows_the_worker_down_and_burns_no_attempt() {
+async fn throttling_burns_no_attempt() {
     let bench = Bench::start().await;
     bench.fault(Service::Bedrock, Kind::Throttle, 0.5);
     let worker = bench.work();
@@ -51,6 +52,39 @@ async fn throttling_slows_the_worker_down_and_burns_no_attempt() {
             "{done:#?}"
         );
     }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn throttling_slows_a_worker_down() {
+    let bench = Bench::with(&[("WORKER_SLOTS", "8")]).await;
+    for n in 0..24 {
+        bench.post(&format!("a-{n}"), "a comet").await;
+    }
+    bench.fault(Service::Bedrock, Kind::Throttle, 1.0);
+    let worker = bench.work();
+    bench
+        .eventually("all slots are throttled", async || {
+            bench.count(Service::Bedrock, "calls") >= 8
+        })
+        .await;
+    bench.behavior.set(Settings {
+        latency: Duration::from_millis(500),
+        throttle: 0.0,
+        failure: 0.0,
+    });
+    bench.repair();
+    // Seen ten times in a row, so that it is no moment between two jobs.
+    let seen = Cell::new(0);
+    bench
+        .eventually("half as many jobs in flight", async || {
+            let slow = worker.worker.slots_in_use() <= 4;
+            seen.set(if slow { seen.get() + 1 } else { 0 });
+            seen.get() >= 10
+        })
+        .await;
+    let waiting = bench.queues.jobs.depth().await.unwrap().visible;
+    assert!(waiting > 0, "it is slower, though jobs wait");
     worker.stop().await;
 }
 

@@ -6,7 +6,7 @@ use mongodb::options::ConnectionString;
 /// Where the documents live.
 #[derive(Clone)]
 pub struct StoreConfig {
-    /// As [`atelier_store::open`] takes it. May hold a password.
+    /// As [`crate::open`] takes it. May hold a password.
     pub url: String,
 }
 

@@ -1,5 +1,7 @@
 //! What the worker relies on, with small pictures.
 
+mod support;
+
 use std::io::Cursor;
 
 use atelier_optimize::{
@@ -8,32 +10,11 @@ use atelier_optimize::{
 };
 use image::{DynamicImage, GenericImageView, ImageFormat, ImageReader, RgbImage};
 use proptest::prelude::*;
+use support::photo;
 
 const PROVENANCE: Provenance<'static> = Provenance {
     model: "stability.stable-image-core-v1:1",
 };
-
-/// A picture like a camera's: soft shapes, and the noise of its sensor.
-fn photo(width: u32, height: u32, seed: u64) -> RgbImage {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let waves: Vec<[f32; 4]> = (0..6)
-        .map(|_| std::array::from_fn(|_| random.f32() * 2.0 - 1.0))
-        .collect();
-    RgbImage::from_fn(width, height, |x, y| {
-        let (u, v) = (x as f32 / 64.0, y as f32 / 64.0);
-        let light = |phase: f32| {
-            let sum: f32 = waves
-                .iter()
-                .map(|w| (w[0] * u + w[1] * v + w[2] * 6.0 + phase).sin() * w[3])
-                .sum();
-            128.0 + 30.0 * sum
-        };
-        let mut noise = || random.f32() + random.f32() + random.f32() - 1.5;
-        image::Rgb(
-            [0.0, 0.7, 1.4].map(|phase| (light(phase) + 4.0 * noise()).clamp(0.0, 255.0) as u8),
-        )
-    })
-}
 
 fn file(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
