@@ -34,7 +34,7 @@ pub struct ApiConfig {
     pub queue: QueueConfig,
     /// Where the documents live.
     pub store: StoreConfig,
-    /// What is told, and where to.
+    /// Log lines, traces and metrics: which, and where to.
     pub telemetry: TelemetryConfig,
     /// The embedded cloud's control address; the page of the fleet shows its switches then.
     pub control: Option<String>,

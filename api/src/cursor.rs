@@ -1,4 +1,4 @@
-//! Where a page of the list begins, in a form that callers need not understand.
+//! Where a page of the list begins, in an opaque form.
 
 use atelier_domain::assignment::{Assignment, is_valid_id};
 use atelier_domain::timestamp::Timestamp;
@@ -7,7 +7,7 @@ use atelier_store::Position;
 /// Digits of `created_at`: the bits of a float in hexadecimal.
 const DIGITS: usize = 16;
 
-/// What begins the page after `document`.
+/// The cursor of the page after `document`.
 pub(crate) fn after(document: &Assignment) -> String {
     text(document.created_at, &document.assignment_id)
 }

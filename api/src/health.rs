@@ -1,4 +1,4 @@
-//! Whether this process lives and can do its work.
+//! Whether this process is alive and ready.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::problem::{Problem, Refused};
 /// How long the store may take to answer.
 const PING: Duration = Duration::from_secs(2);
 
-/// All is well.
+/// The answer of a healthy process.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`
@@ -24,7 +24,7 @@ pub(crate) struct Health {
 
 const WELL: Json<Health> = Json(Health { status: "ok" });
 
-/// Whether the process lives: if not, it should be restarted.
+/// Whether the process is alive: if not, it should be restarted.
 #[utoipa::path(get, path = "/health/live", tag = "health", responses(
     (status = 200, description = "It lives.", body = Health), Refused<503>,
 ))]

@@ -17,27 +17,27 @@ use crate::view::weak_etag;
 #[folder = "page"]
 struct Files;
 
-/// Where one creates assignments.
+/// The page that creates assignments.
 pub(crate) async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "create.html", &headers)
 }
 
-/// Where one sees all of them.
+/// The page that lists them.
 pub(crate) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "show.html", &headers)
 }
 
-/// Where one answers the questions of one.
+/// The page that answers the questions of one.
 pub(crate) async fn complete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "complete.html", &headers)
 }
 
-/// Browsers ask for it unbidden.
+/// Browsers request it by themselves.
 pub(crate) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "assets/favicon.svg", &headers)
 }
 
-/// What the pages load.
+/// The files that the pages load.
 pub(crate) async fn asset(
     State(app): State<Arc<App>>,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
@@ -93,7 +93,7 @@ fn media_type(path: &str) -> &'static str {
     }
 }
 
-/// Nothing but our own files, and pictures from the CDN.
+/// Only our own files, and pictures from the CDN.
 fn policy(cdn: Option<&str>) -> String {
     let cdn = cdn.map(origin_of).unwrap_or_default();
     format!(

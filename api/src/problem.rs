@@ -1,4 +1,4 @@
-//! What an answer says when it is a no: RFC 9457 problem documents.
+//! Refusals and failures as RFC 9457 problem documents.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -24,7 +24,7 @@ use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
 use crate::{change, create, health, image, page, read};
 
-/// The longest that any answer may take: a held one takes 20 s, a picture from the bucket 30 s.
+/// The longest that any answer may take: a long poll takes 20 s, a picture from the bucket 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
 #[derive(OpenApi)]
@@ -136,7 +136,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Nothing that we serve is anything but what it says, or runs where a page did not ask for it.
+/// Headers that keep browsers from guessing media types and from running anything we serve.
 async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

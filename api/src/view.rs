@@ -75,7 +75,7 @@ pub(crate) struct View {
     /// Its id.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
     pub assignment_id: String,
-    /// Who asked.
+    /// The teacher that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_id: Option<String>,
     /// What the picture shows, trimmed; empty where there is no image.
@@ -101,7 +101,7 @@ pub(crate) struct View {
     pub image_metadata: Option<ImageMetadata>,
     /// 1, and one more at each retry by a person.
     pub round: u32,
-    /// Tries in this round that count against the budget.
+    /// Attempts in this round that count against the budget.
     pub attempts: u32,
     /// Calls to a model.
     pub model_calls: u32,

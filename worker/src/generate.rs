@@ -57,7 +57,7 @@ pub struct Models {
 }
 
 impl Models {
-    /// The models with these ids; asks nobody yet. Ids of no known family are told, all at once.
+    /// The models with these ids; makes no call yet. Ids of no known family are told, all at once.
     pub fn new(aws: &Aws, ids: &[String], timeout: Duration) -> Result<Self, ConfigFaults> {
         let mut unknown = faults(ids).peekable();
         if unknown.peek().is_some() {

@@ -27,7 +27,7 @@ pub struct Cdn {
 }
 
 impl Cdn {
-    /// The CDN as configured; asks nobody yet.
+    /// The CDN as configured; makes no call yet.
     pub fn new(aws: &Aws, cloud: &CloudConfig, config: &CdnConfig) -> Self {
         Self {
             aws: aws.clone(),

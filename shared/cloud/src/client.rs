@@ -27,7 +27,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Finds the credentials' chain; asks nobody yet.
+    /// Finds the credentials' chain; makes no call yet.
     pub async fn connect(config: &CloudConfig) -> Self {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))

@@ -148,7 +148,7 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// The bucket as configured; asks nobody yet.
+    /// The bucket as configured; makes no call yet.
     pub fn new(aws: &Aws, config: &BucketConfig) -> Self {
         Self {
             client: aws.s3(),

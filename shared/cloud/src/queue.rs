@@ -109,7 +109,7 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Both, as configured; asks nobody yet.
+    /// Both, as configured; makes no call yet.
     pub fn new(aws: &Aws, config: &QueueConfig) -> Self {
         let client = aws.sqs();
         Self {

@@ -163,7 +163,7 @@ impl StageSeconds {
 pub struct Assignment {
     /// 1 to 64 of `[A-Za-z0-9_-]`.
     pub assignment_id: String,
-    /// Who asked.
+    /// The teacher that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_id: Option<String>,
     /// What the picture shows, trimmed; empty where there is no image.
@@ -192,7 +192,7 @@ pub struct Assignment {
     /// A worker's lease; never leaves through the API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// Tries that count against the budget.
+    /// Attempts that count against the budget.
     #[serde(default)]
     pub attempts: u32,
     /// How often a claim was taken over from one that ran out.
@@ -249,7 +249,7 @@ pub struct Assignment {
     /// The object's tag may not say what `permanent` says; the keeper repairs it.
     #[serde(default)]
     pub tag_due: bool,
-    /// The id that the logs of all processes bear for this round.
+    /// The id in the logs of all processes for this round.
     #[serde(default)]
     pub correlation_id: String,
     /// On a tombstone: how often the object was erased and the CDN told.

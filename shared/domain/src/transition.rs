@@ -188,7 +188,7 @@ impl Edits {
 pub struct Finished {
     /// Where the picture lies.
     pub key: String,
-    /// Where readers get it, if a CDN is configured.
+    /// Its address at the CDN, if one is configured.
     pub url: Option<String>,
     /// What optimizing did.
     pub metadata: ImageMetadata,
@@ -212,7 +212,7 @@ pub fn note_sent(round: u32, now: Timestamp, wake_at: Timestamp) -> Transition {
         .when(Guard::unclaimed(round, now))
 }
 
-/// Takes a lease on an assignment that nobody holds.
+/// Claims an assignment that nobody holds.
 pub fn claim(round: u32, claim: &Claim, wake_at: Timestamp) -> Transition {
     Edits::new()
         .set("claim", claim)
@@ -225,7 +225,7 @@ pub fn claim(round: u32, claim: &Claim, wake_at: Timestamp) -> Transition {
         })
 }
 
-/// Takes the lease over from a holder whose time ran out.
+/// Takes over an expired claim.
 pub fn take_over(
     round: u32,
     from: &Token,
@@ -253,7 +253,7 @@ pub fn renew(claim: &Claim, wake_at: Timestamp) -> Transition {
         .when(Guard::held(&claim.token))
 }
 
-/// Whether a try that ended without a result counts against the budget.
+/// Whether an attempt that ended without a result counts against the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// It does: the fault may be the job's own.

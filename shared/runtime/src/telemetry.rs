@@ -18,7 +18,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use crate::config::{Environment, Setting, http_url};
 use otlp::Exporters;
 
-/// What is told, and where to.
+/// Log lines, traces and metrics: which, and where to.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
     /// Which log lines.

@@ -1,4 +1,4 @@
-//! Where the documents live: MongoDB for a fleet, SQLite for one machine.
+//! Where the documents are stored: MongoDB for a fleet, SQLite for one machine.
 
 pub mod config;
 mod mongo;
@@ -17,10 +17,10 @@ use atelier_domain::transition::Transition;
 pub use mongo::MongoStore;
 pub use sqlite::SqliteStore;
 
-/// The store did not do what was asked, or it is unclear whether it did.
+/// The store did not carry out a call, or it is unclear whether it did.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is away, too slow, or refused us. Worth another try later.
+    /// It is away, too slow, or refused the call. A later retry may help.
     #[error("the store is away: {0}")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A document that this program cannot read.
@@ -34,7 +34,7 @@ pub enum StoreError {
     },
 }
 
-/// What became of an insert.
+/// The result of an insert.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Insert {
     /// The document is stored.
@@ -131,7 +131,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError>;
 
     /// Adds one to the count of `subject` in the window that starts at `window` (seconds since
-    /// the epoch) and returns the count. Counts of windows that are over are forgotten in time.
+    /// the epoch) and returns the count. Counts of past windows are deleted in time.
     async fn charge(&self, subject: &str, window: i64) -> Result<u32, StoreError>;
 
     /// Every document, tombstones included, by id upwards, after `after`, at most `limit`.
@@ -143,7 +143,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The heartbeats that were written after `since`.
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
 
-    /// Whether it answers.
+    /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 

@@ -1,4 +1,4 @@
-//! What is told of things that happen: one struct an event, each with its log line and metrics.
+//! Events: one struct each, with its log line and metrics.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use atelier_domain::failure::Failure;
 pub struct Alert<'a> {
     /// The failure that the assignment ends in, if it ends.
     pub failure: Failure,
-    /// What it is about.
+    /// The assignment.
     pub assignment_id: &'a str,
-    /// The log lines of its cause bear it.
+    /// The correlation id of its log lines.
     pub correlation_id: &'a str,
     /// The whole chain of causes.
     pub cause: &'a str,
 }
 
 impl Alert<'_> {
-    /// Tells it.
+    /// Logs and counts it.
     pub fn emit(self) {
         let code = self.failure.code();
         tracing::error!(
@@ -46,7 +46,7 @@ pub struct JobSucceeded<'a> {
 }
 
 impl JobSucceeded<'_> {
-    /// Tells it.
+    /// Logs and counts it.
     pub fn emit(self) {
         tracing::info!(
             assignment = self.assignment_id,
@@ -72,7 +72,7 @@ pub struct JobFailed<'a> {
 }
 
 impl JobFailed<'_> {
-    /// Tells it, and alerts where the failure asks for it.
+    /// Logs and counts it, and alerts where the failure needs an operator.
     pub fn emit(self) {
         let code = self.failure.code();
         tracing::warn!(
