@@ -40,7 +40,7 @@ const OPTIONS: [(&str, &str); 6] = [
 const PAUSED: &str = "paused: a fault would fail every job";
 const RECEIVE_FAILED: &str = "the queue did not answer a receive";
 const FAILED: &str = "no picture";
-const OVER: &str = "the fault is over: taking jobs again";
+const OVER: &str = "the outage is over: receiving jobs again";
 
 /// The fault and its end.
 enum Fault {
