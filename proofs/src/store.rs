@@ -52,7 +52,7 @@ fn name(transition: &Transition) -> &'static str {
         (_, Some("success")) => "apply succeed",
         (_, Some("failed")) => "apply fail",
         (_, Some("pending")) => "apply retry",
-        (_, Some("deleted")) => "apply bury",
+        (_, Some("deleted")) => "apply delete",
         (_, Some(_)) => "apply status",
         (ClaimGuard::Absent, None) if sets("claim") => "apply claim",
         (ClaimGuard::RunOut(..), None) => "apply take over",
@@ -192,10 +192,12 @@ impl Store for GatedStore {
         .await
     }
 
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let heartbeat = heartbeat.clone();
-        self.pass("beat", |store| async move { store.beat(&heartbeat).await })
-            .await
+        self.pass("record heartbeat", |store| async move {
+            store.record_heartbeat(&heartbeat).await
+        })
+        .await
     }
 
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {

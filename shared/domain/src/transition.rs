@@ -10,7 +10,7 @@
 //!     │                 │  ▲ └──── fail (token, or unclaimed) ► failed
 //!     │                 │  └────────── retry (round + 1) ──────── │
 //!     └──► no_image     │                                         │
-//!             └─────────┴───── bury, from any of the four ────────┴──► deleted
+//!             └─────────┴──── delete, from any of the four ───────┴──► deleted
 //! ```
 //!
 //! Every write of a worker has its claim's token and `pending` in the guard, so a worker whose
@@ -402,8 +402,9 @@ pub fn tagged(permanent: bool) -> Transition {
         })
 }
 
-/// Puts a tombstone in the document's place. What it said of people goes.
-pub fn bury(now: Timestamp, wake_at: Timestamp) -> Transition {
+/// Any status but `deleted` -> `deleted`: leaves a tombstone, without the personal data. Its
+/// object is erased at `wake_at`.
+pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
     Edits::new()
         .set("s3_upload_status", Status::Deleted)
         .set("prompt", "")

@@ -138,7 +138,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError>;
 
     /// Replaces a worker's last heartbeat. Old heartbeats are deleted in time.
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
 
     /// The heartbeats that were written after `since`.
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;

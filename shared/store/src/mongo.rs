@@ -442,16 +442,16 @@ impl Store for MongoStore {
         Ok(readable(self.documents(question).await?))
     }
 
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
-        let mut word = documents::plain(heartbeat);
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        let mut document = documents::plain(heartbeat);
         let expires_at = heartbeat.at + KEEP;
-        word.insert(
+        document.insert(
             "expires_at",
             DateTime::from_millis((expires_at.seconds() * 1000.0) as i64),
         );
         let question = self
             .workers
-            .replace_one(doc! { "_id": &heartbeat.worker }, word)
+            .replace_one(doc! { "_id": &heartbeat.worker }, document)
             .upsert(true);
         ask(question).await.map(drop)
     }
@@ -461,8 +461,8 @@ impl Store for MongoStore {
             .workers
             .find(doc! { "at": { "$gt": since.seconds() } })
             .sort(doc! { "at": 1 });
-        let words = self.documents(question).await?;
-        Ok(words.into_iter().filter_map(documents::read).collect())
+        let found = self.documents(question).await?;
+        Ok(found.into_iter().filter_map(documents::read).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

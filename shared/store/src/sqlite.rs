@@ -33,7 +33,7 @@ use writer::Writer;
 /// How long counts of a limit are kept after their window began, in seconds.
 const KEEP_COUNTS_SECONDS: i64 = 3600;
 
-/// How long the word of a silent worker is kept, in seconds.
+/// How long a heartbeat is kept after it was written, in seconds.
 const KEEP_HEARTBEATS_SECONDS: f64 = 3600.0;
 
 /// Documents in a SQLite file.
@@ -329,7 +329,7 @@ impl Store for SqliteStore {
         let subject = subject.to_owned();
         self.write(move |connection| {
             connection
-                .prepare_cached(queries::FORGET_COUNTS)?
+                .prepare_cached(queries::DELETE_OLD_COUNTS)?
                 .execute([window - KEEP_COUNTS_SECONDS])?;
             queries::number(connection, queries::CHARGE, params![subject, window])
         })
@@ -345,15 +345,15 @@ impl Store for SqliteStore {
         Ok(readable(rows))
     }
 
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let (worker, at) = (heartbeat.worker.clone(), heartbeat.at.seconds());
         let text = serde_json::to_string(heartbeat).expect("a heartbeat is plain data");
         self.write(move |connection| {
             connection
-                .prepare_cached(queries::FORGET_HEARTBEATS)?
+                .prepare_cached(queries::DELETE_OLD_HEARTBEATS)?
                 .execute([at - KEEP_HEARTBEATS_SECONDS])?;
             connection
-                .prepare_cached(queries::BEAT)?
+                .prepare_cached(queries::RECORD_HEARTBEAT)?
                 .execute(params![worker, at, text])?;
             Ok(())
         })

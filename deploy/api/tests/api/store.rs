@@ -106,8 +106,8 @@ impl Store for MoodyStore {
     async fn scan(&self, after: Option<&str>, limit: u32) -> Answer<Vec<Assignment>> {
         self.ask()?.scan(after, limit).await
     }
-    async fn beat(&self, heartbeat: &Heartbeat) -> Answer<()> {
-        self.ask()?.beat(heartbeat).await
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Answer<()> {
+        self.ask()?.record_heartbeat(heartbeat).await
     }
     async fn heartbeats(&self, since: Timestamp) -> Answer<Vec<Heartbeat>> {
         self.ask()?.heartbeats(since).await

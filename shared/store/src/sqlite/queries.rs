@@ -46,12 +46,13 @@ pub(super) const SCAN: &str =
 pub(super) const CHARGE: &str = "INSERT INTO limits (subject, window, count) VALUES (?1, ?2, 1)
     ON CONFLICT (subject, window) DO UPDATE SET count = count + 1 RETURNING count";
 
-pub(super) const FORGET_COUNTS: &str = "DELETE FROM limits WHERE window < ?1";
+pub(super) const DELETE_OLD_COUNTS: &str = "DELETE FROM limits WHERE window < ?1";
 
-pub(super) const BEAT: &str = "INSERT INTO workers (worker, at, heartbeat) VALUES (?1, ?2, ?3)
+pub(super) const RECORD_HEARTBEAT: &str =
+    "INSERT INTO workers (worker, at, heartbeat) VALUES (?1, ?2, ?3)
     ON CONFLICT (worker) DO UPDATE SET at = excluded.at, heartbeat = excluded.heartbeat";
 
-pub(super) const FORGET_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
+pub(super) const DELETE_OLD_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
 
@@ -68,8 +69,8 @@ pub(super) const READS: [&str; 13] = [
     FINISHED_BETWEEN,
     FINISHED_SINCE,
     SCAN,
-    FORGET_COUNTS,
-    FORGET_HEARTBEATS,
+    DELETE_OLD_COUNTS,
+    DELETE_OLD_HEARTBEATS,
     HEARTBEATS,
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{NOW, at, bury, claim_of, finished, for_every_store, ids, put, token};
+use super::{NOW, at, claim_of, delete, finished, for_every_store, ids, put, token};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::transition;
@@ -23,7 +23,7 @@ for_every_store!(
     the_oldest_pending_document_is_found,
     finished_documents_are_listed_and_counted,
     a_scan_meets_every_document,
-    workers_words_replace_each_other,
+    a_heartbeat_replaces_the_one_before,
 );
 
 fn of(teacher_id: Option<&str>, status: Option<Status>) -> Filter {
@@ -113,7 +113,7 @@ async fn a_list_shows_only_what_was_asked_for(store: Arc<dyn Store>) {
         .await;
     }
     put(&*store, "f", json!({})).await;
-    bury(&*store, "gone").await;
+    delete(&*store, "gone").await;
     let cases: [(Filter, &[&str]); 8] = [
         (of(None, None), &["f", "e", "d", "c", "b", "a"]),
         (of(Some("t"), None), &["e", "b", "a"]),
@@ -134,7 +134,7 @@ async fn many_are_got_at_once(store: Arc<dyn Store>) {
     for n in 0..10 {
         put(&*store, &format!("a{n}"), json!({})).await;
     }
-    bury(&*store, "a3").await;
+    delete(&*store, "a3").await;
     let wanted = ["a2", "a3", "a9", "nobody"].map(str::to_owned);
     let mut found = store.get_many(&wanted).await.unwrap();
     found.sort_by(|one, other| one.assignment_id.cmp(&other.assignment_id));
@@ -152,7 +152,7 @@ async fn due_documents_come_earliest_first(store: Arc<dyn Store>) {
     assert_eq!(ids(&store.due(NOW, 2).await.unwrap()), ["c", "b"]);
     assert_eq!(store.due(at(500.0), 10).await.unwrap(), []);
     // A tombstone is due as well.
-    bury(&*store, "never").await;
+    delete(&*store, "never").await;
     assert_eq!(store.due(at(2000.0), 10).await.unwrap().len(), 5);
 }
 
@@ -217,7 +217,7 @@ async fn the_latest_picture_is_reused(store: Arc<dyn Store>) {
     let unknown = ["unknown".to_owned()];
     assert_eq!(store.reusable(&unknown, None).await.unwrap(), None);
     assert_eq!(store.reusable(&[], None).await.unwrap(), None);
-    bury(&*store, "latest").await;
+    delete(&*store, "latest").await;
     let latest = store.reusable(&keys, None).await.unwrap();
     assert_eq!(found(latest).as_deref(), Some("latest of t"));
 }
@@ -279,7 +279,7 @@ async fn the_oldest_pending_document_is_found(store: Arc<dyn Store>) {
     )
     .await;
     assert_eq!(store.oldest_pending().await.unwrap(), Some(at(10.25)));
-    bury(&*store, "b").await;
+    delete(&*store, "b").await;
     assert_eq!(store.oldest_pending().await.unwrap(), Some(at(20.5)));
 }
 
@@ -323,7 +323,7 @@ async fn a_scan_meets_every_document(store: Arc<dyn Store>) {
     for id in ["Z", "a", "_", "0", "-", "zz", "z"] {
         put(&*store, id, json!({})).await;
     }
-    bury(&*store, "a").await;
+    delete(&*store, "a").await;
     let mut met: Vec<String> = Vec::new();
     loop {
         let after = met.last().map(String::as_str);
@@ -336,9 +336,9 @@ async fn a_scan_meets_every_document(store: Arc<dyn Store>) {
     assert_eq!(met, ["-", "0", "Z", "_", "a", "z", "zz"]);
 }
 
-async fn workers_words_replace_each_other(store: Arc<dyn Store>) {
+async fn a_heartbeat_replaces_the_one_before(store: Arc<dyn Store>) {
     let now = atelier_domain::timestamp::Timestamp::now();
-    let word = |worker: &str, ago: u64| Heartbeat {
+    let heartbeat = |worker: &str, ago: u64| Heartbeat {
         worker: worker.to_owned(),
         started_at: at(5.0),
         at: now - std::time::Duration::from_secs(ago),
@@ -350,12 +350,17 @@ async fn workers_words_replace_each_other(store: Arc<dyn Store>) {
         jobs_finished: 6,
         resident_bytes: 1 << 33,
     };
-    for heartbeat in [word("a", 60), word("b", 50), word("c", 20), word("a", 10)] {
-        store.beat(&heartbeat).await.unwrap();
+    for each in [
+        heartbeat("a", 60),
+        heartbeat("b", 50),
+        heartbeat("c", 20),
+        heartbeat("a", 10),
+    ] {
+        store.record_heartbeat(&each).await.unwrap();
     }
     let since = now - std::time::Duration::from_secs(30);
-    let mut heard = store.heartbeats(since).await.unwrap();
-    heard.sort_by(|one, other| one.worker.cmp(&other.worker));
-    assert_eq!(heard, [word("a", 10), word("c", 20)]);
+    let mut found = store.heartbeats(since).await.unwrap();
+    found.sort_by(|one, other| one.worker.cmp(&other.worker));
+    assert_eq!(found, [heartbeat("a", 10), heartbeat("c", 20)]);
     assert_eq!(store.heartbeats(at(0.0)).await.unwrap().len(), 3);
 }
