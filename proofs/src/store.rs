@@ -89,6 +89,15 @@ impl Store for GatedStore {
             .await
     }
 
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        let ids = ids.to_owned();
+        self.pass(
+            "statuses",
+            |store| async move { store.statuses(&ids).await },
+        )
+        .await
+    }
+
     async fn apply(
         &self,
         id: &str,
@@ -150,9 +159,9 @@ impl Store for GatedStore {
         .await
     }
 
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
         self.pass("oldest pending", |store| async move {
-            store.oldest_pending().await
+            store.oldest_pending(limit).await
         })
         .await
     }

@@ -76,6 +76,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Those of `ids` that exist, in any order, in one query.
     async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError>;
 
+    /// The statuses of those of `ids` that exist, in any order, in one query that takes no more of
+    /// a document than that.
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError>;
+
     /// Carries out `transition` if its guard admits the document, and returns the document after
     /// it; `None` if the guard does not admit it or there is no such document.
     async fn apply(
@@ -115,8 +119,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// How many are pending that were created before `created_at`; counting stops at `cap`.
     async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError>;
 
-    /// When the oldest pending one was created.
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// When the oldest pending documents were created, earliest first, at most `limit`.
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError>;
 
     /// Documents that became final after `from` and at or before `to`, earliest first, at most
     /// `limit`.

@@ -244,6 +244,15 @@ impl Store for MongoStore {
         Ok(readable(self.documents(question).await?))
     }
 
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        let question = self
+            .assignments
+            .find(doc! { "_id": { "$in": ids } })
+            .projection(doc! { "s3_upload_status": 1 });
+        let found = self.documents(question).await?.into_iter();
+        Ok(found.filter_map(documents::status).collect())
+    }
+
     async fn apply(
         &self,
         id: &str,
@@ -370,13 +379,23 @@ impl Store for MongoStore {
         self.count(query, cap).await
     }
 
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let query = doc! {
+            "s3_upload_status": Status::Pending.as_str(),
+            "created_at": { "$gte": 0.0 },
+        };
+        // The index alone answers this.
         let question = self
             .assignments
-            .find_one(doc! { "s3_upload_status": Status::Pending.as_str() })
-            .sort(doc! { "created_at": 1 });
-        let oldest = ask(question).await?.map(to_assignment).transpose()?;
-        Ok(oldest.map(|assignment| assignment.created_at))
+            .find(query)
+            .projection(doc! { "_id": 0, "created_at": 1 })
+            .sort(doc! { "created_at": 1 })
+            .limit(limit.into());
+        let found = self.documents(question).await?.into_iter();
+        Ok(found.filter_map(documents::created_at).collect())
     }
 
     async fn finished_between(

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde_json::{Map, Value};
 
 use super::{Filter, Insert, Position, Store, StoreError};
-use atelier_domain::assignment::Assignment;
+use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
@@ -189,6 +189,12 @@ impl Store for SqliteStore {
         Ok(readable(rows))
     }
 
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        let ids = ids.to_owned();
+        self.read(move |connection| queries::statuses(connection, ids))
+            .await
+    }
+
     async fn apply(
         &self,
         id: &str,
@@ -284,16 +290,14 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
-        let oldest: Option<f64> = self
-            .read(|connection| {
-                connection
-                    .prepare_cached(queries::OLDEST_PENDING)?
-                    .query_row([], |row| row.get(0))
-                    .optional()
-            })
-            .await?;
-        Ok(oldest.map(Timestamp::from_seconds))
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(queries::OLDEST_PENDING)?
+                .query_map([limit], |row| row.get(0).map(Timestamp::from_exact_seconds))?
+                .collect()
+        })
+        .await
     }
 
     async fn finished_between(

@@ -1,11 +1,12 @@
 //! Between our types and BSON: documents, guards as filters, edits as updates.
 
 use mongodb::bson::{self, Bson, Document, doc};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use atelier_domain::assignment::Assignment;
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard};
 
 /// Whole numbers up to here are floats exactly.
@@ -45,6 +46,25 @@ pub(super) fn readable(documents: Vec<Document>) -> Vec<Assignment> {
                 .ok()
         })
         .collect()
+}
+
+/// The id and the status in a part of a document.
+pub(super) fn status(document: Document) -> Option<(String, Status)> {
+    #[derive(Deserialize)]
+    struct Part {
+        _id: String,
+        s3_upload_status: Status,
+    }
+    read(document).map(|it: Part| (it._id, it.s3_upload_status))
+}
+
+/// `created_at` in a part of a document.
+pub(super) fn created_at(document: Document) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Part {
+        created_at: Timestamp,
+    }
+    read(document).map(|it: Part| it.created_at)
 }
 
 pub(super) fn read<T: DeserializeOwned>(document: Document) -> Option<T> {

@@ -13,6 +13,8 @@ pub(super) const REPLACE: &str = "UPDATE assignments SET document = ?2 WHERE id 
 
 pub(super) const GET: &str = "SELECT id, document FROM assignments WHERE id = ?1";
 
+const STATUS: &str = "SELECT status FROM assignments WHERE id = ?1";
+
 pub(super) const DUE: &str = "SELECT id, document FROM assignments
     WHERE wake_at <= ?1 ORDER BY wake_at LIMIT ?2";
 
@@ -32,7 +34,7 @@ pub(super) const PENDING_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM ass
     WHERE status = 'pending' AND created_at < ?1 LIMIT ?2)";
 
 pub(super) const OLDEST_PENDING: &str = "SELECT created_at FROM assignments
-    WHERE status = 'pending' ORDER BY created_at LIMIT 1";
+    WHERE status = 'pending' AND created_at >= 0 ORDER BY created_at LIMIT ?1";
 
 pub(super) const FINISHED_BETWEEN: &str = "SELECT id, document FROM assignments
     WHERE finished_at > ?1 AND finished_at <= ?2 ORDER BY finished_at LIMIT ?3";
@@ -58,8 +60,9 @@ pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1
 
 /// Every query but the lists, for the test of their plans.
 #[cfg(test)]
-pub(super) const READS: [&str; 13] = [
+pub(super) const READS: [&str; 14] = [
     GET,
+    STATUS,
     DUE,
     NOT_DUE_YET,
     LATEST,
@@ -106,6 +109,24 @@ pub(super) fn number(
     connection
         .prepare_cached(sql)?
         .query_row(parameters, |row| row.get(0))
+}
+
+/// The statuses of those of `ids` that exist.
+pub(super) fn statuses(
+    connection: &Connection,
+    ids: Vec<String>,
+) -> rusqlite::Result<Vec<(String, Status)>> {
+    let mut statement = connection.prepare_cached(STATUS)?;
+    let mut found = Vec::new();
+    for id in ids {
+        let status: Option<String> = statement
+            .query_row([&id], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let status = status.and_then(|it| serde_json::from_value(it.into()).ok());
+        found.extend(status.map(|status| (id, status)));
+    }
+    Ok(found)
 }
 
 /// The latest `success` with this reuse key.

@@ -5,7 +5,6 @@ use rusqlite::StatementStatus;
 use serde_json::json;
 
 use super::*;
-use atelier_domain::assignment::Status;
 use atelier_domain::transition;
 
 fn file() -> (tempfile::TempDir, std::path::PathBuf) {

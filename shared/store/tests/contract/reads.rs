@@ -20,7 +20,9 @@ for_every_store!(
     the_latest_picture_is_reused,
     a_teacher_reuses_only_own_pictures,
     pending_documents_are_counted_up_to_a_cap,
-    the_oldest_pending_document_is_found,
+    many_statuses_are_read_at_once,
+    the_oldest_pending_documents_are_found,
+    equal_and_exact_times_come_back_from_the_oldest,
     finished_documents_are_listed_and_counted,
     a_scan_meets_every_document,
     a_heartbeat_replaces_the_one_before,
@@ -140,6 +142,28 @@ async fn many_are_got_at_once(store: Arc<dyn Store>) {
     found.sort_by(|one, other| one.assignment_id.cmp(&other.assignment_id));
     assert_eq!(ids(&found), ["a2", "a3", "a9"]);
     assert_eq!(store.get_many(&[]).await.unwrap(), []);
+}
+
+async fn many_statuses_are_read_at_once(store: Arc<dyn Store>) {
+    let named = [
+        ("a", Status::Pending),
+        ("b", Status::Success),
+        ("c", Status::Failed),
+        ("d", Status::NoImage),
+        ("e", Status::Deleted),
+    ];
+    for (id, status) in named {
+        let fields = json!({ "s3_upload_status": status, "prompt": "é".repeat(400_000) });
+        put(&*store, id, fields).await;
+    }
+    put(&*store, "of nobody who waits", json!({})).await;
+    let wanted = ["c", "nobody", "a", "e", "b", "d"].map(str::to_owned);
+    let mut found = store.statuses(&wanted).await.unwrap();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(found, named.map(|(id, status)| (id.to_owned(), status)));
+    assert_eq!(store.statuses(&[]).await.unwrap(), []);
+    let thousand: Vec<String> = (0..1_000).map(|n| format!("{n:064}")).collect();
+    assert_eq!(store.statuses(&thousand).await.unwrap(), []);
 }
 
 async fn due_documents_come_earliest_first(store: Arc<dyn Store>) {
@@ -268,8 +292,8 @@ async fn pending_documents_are_counted_up_to_a_cap(store: Arc<dyn Store>) {
     }
 }
 
-async fn the_oldest_pending_document_is_found(store: Arc<dyn Store>) {
-    assert_eq!(store.oldest_pending().await.unwrap(), None);
+async fn the_oldest_pending_documents_are_found(store: Arc<dyn Store>) {
+    assert_eq!(store.oldest_pending(1).await.unwrap(), []);
     put(&*store, "a", json!({"created_at": 20.5})).await;
     put(&*store, "b", json!({"created_at": 10.25})).await;
     put(
@@ -278,9 +302,39 @@ async fn the_oldest_pending_document_is_found(store: Arc<dyn Store>) {
         json!({"created_at": 5.0, "s3_upload_status": "success"}),
     )
     .await;
-    assert_eq!(store.oldest_pending().await.unwrap(), Some(at(10.25)));
+    put(&*store, "d", json!({"created_at": 15.0})).await;
+    for (limit, expected) in [
+        (0, &[][..]),
+        (1, &[10.25]),
+        (2, &[10.25, 15.0]),
+        (9, &[10.25, 15.0, 20.5]),
+    ] {
+        let expected: Vec<_> = expected.iter().copied().map(at).collect();
+        assert_eq!(store.oldest_pending(limit).await.unwrap(), expected);
+    }
     delete(&*store, "b").await;
-    assert_eq!(store.oldest_pending().await.unwrap(), Some(at(20.5)));
+    assert_eq!(store.oldest_pending(1).await.unwrap(), [at(15.0)]);
+}
+
+async fn equal_and_exact_times_come_back_from_the_oldest(store: Arc<dyn Store>) {
+    let mut times = Vec::new();
+    for n in 0..12 {
+        let created_at = at(1_764_030_483.0 + f64::from(n / 3) * 0.123_457_1);
+        let fields = json!({ "created_at": created_at });
+        put(&*store, &format!("a{n}"), fields).await;
+        times.push(created_at);
+    }
+    let oldest = store.oldest_pending(100).await.unwrap();
+    assert_eq!(oldest, times);
+    // Each document's place among them is what is counted before it.
+    for time in times {
+        for cap in [0, 4, 100] {
+            let counted = store.pending_before(time, cap).await.unwrap();
+            let oldest = store.oldest_pending(cap).await.unwrap();
+            let place = oldest.partition_point(|it| *it < time);
+            assert_eq!(place, counted as usize, "{time:?}, to {cap}");
+        }
+    }
 }
 
 async fn finished_documents_are_listed_and_counted(store: Arc<dyn Store>) {
