@@ -1,8 +1,8 @@
 //! The store of one machine: a SQLite file that several processes may share.
 //!
-//! A document is a JSON text in one column. Whatever is searched for is a generated column over
-//! that text, so that there is one truth. Writes go through one thread that commits many in one
-//! transaction: a sync of the disk is shared by all who wait for it.
+//! A document is a JSON text in one column. What queries filter and sort by are generated columns
+//! over that text. Writes go through one thread that commits many in one transaction, so that they
+//! share one sync of the disk.
 
 mod connection;
 mod pool;
@@ -61,7 +61,7 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `query` on a connection of the pool, aside from the runtime's threads.
+    /// Runs `query` on a connection of the pool, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -89,7 +89,7 @@ fn parse(row: &Row) -> Result<Assignment, StoreError> {
     serde_json::from_str(&row.document).map_err(|error| unreadable(&row.id, error))
 }
 
-/// Those that can be read. One that cannot must not hide its neighbors.
+/// Those that can be read; the others are logged and left out.
 fn readable(rows: Vec<Row>) -> Vec<Assignment> {
     rows.iter()
         .filter_map(|row| {
@@ -380,7 +380,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        // SQLite would go on with a file that somebody removed, and all of it would be lost.
+        // SQLite goes on writing to a file that was removed, and all of that would be lost.
         if !self.path.exists() {
             return Err(Fault::new(&self.path, "the file is gone").into());
         }

@@ -1,5 +1,5 @@
-//! Every statement. Each query goes by an index and needs no sorting, so that its cost does not
-//! grow with the number of documents; a test asks SQLite for its plans.
+//! Every statement. Each query uses an index and sorts nothing, so that its cost does not grow with
+//! the number of documents; a test checks SQLite's query plans.
 
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql};
 
@@ -58,7 +58,7 @@ pub(super) const DELETE_OLD_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
 
-/// Every query but the lists, for the test of their plans.
+/// Every query but the lists, for the test of the query plans.
 #[cfg(test)]
 pub(super) const READS: [&str; 14] = [
     GET,
