@@ -191,8 +191,8 @@ pub(crate) async fn delete(
             Some(_) => {}
         }
         let now = Timestamp::now();
-        let bury = transition::bury(now, now + CLEAN_UP_AFTER);
-        if let Some(tombstone) = app.store().apply(&id, &bury).await? {
+        let delete = transition::delete(now, now + CLEAN_UP_AFTER);
+        if let Some(tombstone) = app.store().apply(&id, &delete).await? {
             tracing::info!(assignment = id, "assignment deleted");
             let work = async {
                 let (pictures, cdn) = (&app.services.pictures, &app.services.cdn);

@@ -189,7 +189,7 @@ pub(crate) async fn list(
     documents.truncate(limit as usize);
     let next = documents.last().filter(|_| more).map(cursor::after);
     Ok(Json(Page {
-        assignments: views(&app, &documents).await,
+        assignments: app.views.of_all(&documents).await,
         next,
     }))
 }
@@ -211,11 +211,7 @@ async fn read_many(app: &App, ids: Vec<String>, wait: u32) -> Result<Json<Page>,
             .total_cmp(&one.created_at.seconds())
     });
     Ok(Json(Page {
-        assignments: views(app, &documents).await,
+        assignments: app.views.of_all(&documents).await,
         next: None,
     }))
-}
-
-async fn views(app: &App, documents: &[Assignment]) -> Vec<View> {
-    futures_util::future::join_all(documents.iter().map(|document| app.views.of(document))).await
 }

@@ -32,10 +32,29 @@ impl Views {
 
     /// `document`, with its expected wait while it is pending.
     pub(crate) async fn of(&self, document: &Assignment) -> View {
-        View {
-            expected_wait_seconds: self.expected_wait(document).await,
-            ..View::new(document, &self.cdn)
-        }
+        let counted = if self.has_wait(document) {
+            let counted = self.store.pending_before(document.created_at, MAX_COUNTED);
+            counted.await.ok()
+        } else {
+            None
+        };
+        self.view(document, counted)
+    }
+
+    /// As [`Self::of`] for each of `documents`, with one query for all their expected waits.
+    pub(crate) async fn of_all(&self, documents: &[Assignment]) -> Vec<View> {
+        let oldest = if documents.iter().any(|document| self.has_wait(document)) {
+            self.store.oldest_pending(MAX_COUNTED).await.ok()
+        } else {
+            None
+        };
+        let view = |document: &Assignment| {
+            let counted = oldest.as_ref().filter(|_| self.has_wait(document));
+            let counted =
+                counted.map(|oldest| oldest.partition_point(|at| *at < document.created_at) as u32);
+            self.view(document, counted)
+        };
+        documents.iter().map(view).collect()
     }
 
     /// `document`, which was posted just now.
@@ -48,23 +67,26 @@ impl Views {
         }
     }
 
-    async fn expected_wait(&self, document: &Assignment) -> Option<f64> {
-        if document.s3_upload_status != Status::Pending {
-            return None;
-        }
+    fn has_wait(&self, document: &Assignment) -> bool {
+        let pending = document.s3_upload_status == Status::Pending;
+        pending && self.throughput.latest().jobs_per_second.is_some()
+    }
+
+    /// `document`, before which `counted` are pending, at most [`MAX_COUNTED`].
+    fn view(&self, document: &Assignment, counted: Option<u32>) -> View {
         let measured = self.throughput.latest();
-        measured.jobs_per_second?;
-        let counted = self
-            .store
-            .pending_before(document.created_at, MAX_COUNTED)
-            .await
-            .ok()?;
-        let ahead = if counted < MAX_COUNTED {
-            counted.into()
-        } else {
-            measured.queued.max(counted.into())
-        };
-        measured.wait_behind(ahead)
+        let wait = counted.and_then(|counted| {
+            let counted = u64::from(counted);
+            measured.wait_behind(if counted < MAX_COUNTED.into() {
+                counted
+            } else {
+                measured.queued.max(counted)
+            })
+        });
+        View {
+            expected_wait_seconds: wait,
+            ..View::new(document, &self.cdn)
+        }
     }
 }
 

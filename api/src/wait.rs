@@ -15,6 +15,9 @@ pub(crate) const MAX_WAIT_SECONDS: u32 = 20;
 /// Between two queries.
 const INTERVAL: Duration = Duration::from_millis(150);
 
+/// Assignments in one query at most.
+const CHUNK: usize = 1_000;
+
 /// The longest that one query may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -94,8 +97,8 @@ impl Waiters {
     }
 
     /// Wakes those who wait for one of `ids` that is not `pending`.
-    fn settle(&self, ids: &[String], pending: &HashSet<String>) {
-        let settled: HashSet<&String> = ids.iter().filter(|id| !pending.contains(*id)).collect();
+    fn settle(&self, ids: &[String], pending: &HashSet<&String>) {
+        let settled: HashSet<&String> = ids.iter().filter(|id| !pending.contains(id)).collect();
         let mut waiting = self.lock();
         let numbers: Vec<u64> = waiting
             .by_number
@@ -134,7 +137,11 @@ impl Waiters {
                     () = self.arrival.notified() => {}
                 }
             } else {
-                self.look(&ids).await;
+                for ids in ids.chunks(CHUNK) {
+                    if !self.look(ids).await {
+                        break;
+                    }
+                }
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -143,13 +150,15 @@ impl Waiters {
         }
     }
 
-    async fn look(&self, ids: &[String]) {
-        match tokio::time::timeout(TIMEOUT, self.store.get_many(ids)).await {
-            Ok(Ok(documents)) => {
-                let pending = documents
-                    .into_iter()
-                    .filter(|document| document.s3_upload_status == Status::Pending)
-                    .map(|document| document.assignment_id)
+    /// Wakes those who wait for one of `ids` that is settled. Returns whether the store answered.
+    async fn look(&self, ids: &[String]) -> bool {
+        let answer = tokio::time::timeout(TIMEOUT, self.store.statuses(ids)).await;
+        match &answer {
+            Ok(Ok(statuses)) => {
+                let pending = statuses
+                    .iter()
+                    .filter(|(_, status)| *status == Status::Pending)
+                    .map(|(id, _)| id)
                     .collect();
                 self.settle(ids, &pending);
             }
@@ -157,5 +166,6 @@ impl Waiters {
             Ok(Err(error)) => tracing::debug!(%error, "waiting requests were not looked up"),
             Err(_) => tracing::debug!("waiting requests were not looked up in time"),
         }
+        matches!(answer, Ok(Ok(_)))
     }
 }

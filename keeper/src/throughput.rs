@@ -66,7 +66,7 @@ impl ThroughputMeter {
     /// time tells how fast it is. An idle time before it would make it look slower.
     async fn measure(&self) -> Result<Measured, StoreError> {
         let now = Timestamp::now();
-        let oldest_pending = self.store.oldest_pending().await?;
+        let oldest_pending = self.store.oldest_pending(1).await?.first().copied();
         let minute = now - WINDOW;
         let busy_since = match oldest_pending {
             Some(oldest) if oldest > minute => oldest,

@@ -38,8 +38,10 @@ pub enum Numbered {
 impl Numbered {
     fn has(self, call: &str, hides_for_renewal: bool) -> bool {
         match self {
-            Self::Worker => call != "store: beat" && call != RENEW && !hides_for_renewal,
-            Self::WorkerAndRenewals => call != "store: beat",
+            Self::Worker => {
+                call != "store: record heartbeat" && call != RENEW && !hides_for_renewal
+            }
+            Self::WorkerAndRenewals => call != "store: record heartbeat",
             Self::Api => {
                 let stored = [
                     "store: insert",

@@ -52,7 +52,7 @@ fn name(transition: &Transition) -> &'static str {
         (_, Some("success")) => "apply succeed",
         (_, Some("failed")) => "apply fail",
         (_, Some("pending")) => "apply retry",
-        (_, Some("deleted")) => "apply bury",
+        (_, Some("deleted")) => "apply delete",
         (_, Some(_)) => "apply status",
         (ClaimGuard::Absent, None) if sets("claim") => "apply claim",
         (ClaimGuard::RunOut(..), None) => "apply take over",
@@ -87,6 +87,15 @@ impl Store for GatedStore {
         let ids = ids.to_owned();
         self.pass("many", |store| async move { store.get_many(&ids).await })
             .await
+    }
+
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        let ids = ids.to_owned();
+        self.pass(
+            "statuses",
+            |store| async move { store.statuses(&ids).await },
+        )
+        .await
     }
 
     async fn apply(
@@ -150,9 +159,9 @@ impl Store for GatedStore {
         .await
     }
 
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
         self.pass("oldest pending", |store| async move {
-            store.oldest_pending().await
+            store.oldest_pending(limit).await
         })
         .await
     }
@@ -192,10 +201,12 @@ impl Store for GatedStore {
         .await
     }
 
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let heartbeat = heartbeat.clone();
-        self.pass("beat", |store| async move { store.beat(&heartbeat).await })
-            .await
+        self.pass("record heartbeat", |store| async move {
+            store.record_heartbeat(&heartbeat).await
+        })
+        .await
     }
 
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {

@@ -23,7 +23,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 
 /// One heartbeat; nobody waits for it long, and what goes wrong is only logged.
 pub(crate) async fn last(worker: &Worker) {
-    match timeout(EVERY, worker.store.beat(&of(worker))).await {
+    match timeout(EVERY, worker.store.record_heartbeat(&of(worker))).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "no heartbeat"),
         Err(_) => tracing::debug!("no heartbeat: the store did not answer"),

@@ -273,7 +273,7 @@ async fn an_assignment_that_is_deleted_while_its_picture_is_made_leaves_nothing(
     assert!(
         bench
             .store
-            .apply("a-1", &transition::bury(now, now))
+            .apply("a-1", &transition::delete(now, now))
             .await
             .unwrap()
             .is_some()

@@ -1,8 +1,7 @@
-//! `atelier audit`: does what the store says fit what the bucket holds?
+//! `atelier audit`: compares the documents in the store with the pictures in the bucket.
 //!
-//! Both are read in pages, and findings beyond the first of a kind are only counted, so memory
-//! stays the same however many assignments there are. It looks at a system that lives: what is on
-//! its way is no finding.
+//! Both are read in pages, and of each kind only the first findings are kept, so memory does not grow
+//! with the number of assignments. The system may be at work: a job in progress is no finding.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -28,19 +27,19 @@ use crate::flags::Audit;
 /// Documents in one query.
 const PAGE: u32 = 1000;
 
-/// Objects that are looked up at a time.
+/// Objects that are looked up at a time at most.
 const AT_ONCE: usize = 16;
 
-/// Findings of a kind that are listed; the rest is counted.
+/// Findings of a kind that are listed at most; the rest are counted.
 const LISTED: usize = 1000;
 
-/// What was due longer ago than this is stuck.
+/// An assignment that was due longer ago than this is stuck.
 const OVERDUE: Duration = Duration::from_secs(300);
 
 /// The exit code if the audit could not be made.
 const UNKNOWN: u8 = 2;
 
-/// What an audit is configured by.
+/// The configuration of an audit.
 #[derive(Debug)]
 pub(crate) struct Config {
     cloud: CloudConfig,
@@ -81,7 +80,7 @@ impl Findings {
     }
 }
 
-/// What an audit finds.
+/// The result of an audit.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     /// Whether nothing was found.
@@ -92,9 +91,9 @@ pub(crate) struct Report {
     orphans: Findings,
     /// A `success` without its picture.
     missing: Findings,
-    /// Assignments that nothing will bring on.
+    /// Assignments that nothing will change any more, though they are not final.
     stuck: Findings,
-    /// Pictures or documents that do not say what they should.
+    /// Pictures or documents whose metadata contradict each other.
     wrong_metadata: Findings,
     /// Versions of deleted assignments' pictures.
     versions_left: Findings,
@@ -107,7 +106,7 @@ pub(crate) fn main(flags: &Audit) -> ExitCode {
         let report = audit(&config)
             .await
             .context("the audit could not be made")?;
-        code = tell(&report, flags.json)?;
+        code = print(&report, flags.json)?;
         Ok(())
     });
     let unusable = ExitCode::from(EXIT_CODE);
@@ -143,7 +142,7 @@ async fn audit(config: &Config) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Every version in the bucket belongs to an assignment that has use for it.
+/// Finds versions in the bucket that belong to no assignment, or to one without a picture.
 async fn audit_bucket(
     pictures: &Pictures,
     store: &Arc<dyn Store>,
@@ -152,8 +151,8 @@ async fn audit_bucket(
     let mut page: Option<Page> = None;
     while page.as_ref().is_none_or(|page| !page.is_last()) {
         let next = pictures.page(page.as_ref()).await?;
-        // Documents are read after the objects: a picture that was just deleted is not found
-        // without its tombstone.
+        // Documents are read after the objects, so the picture of an assignment that is deleted
+        // meanwhile has its tombstone.
         let mut ids: Vec<_> = next
             .versions
             .iter()
@@ -194,7 +193,7 @@ fn audit_version(version: &Version, owner: Option<&Assignment>, report: &mut Rep
     }
 }
 
-/// Every assignment is on its way, or has what its status says.
+/// Finds assignments that are stuck, or lack the picture that their status promises.
 async fn audit_store(
     pictures: &Pictures,
     store: &Arc<dyn Store>,
@@ -310,7 +309,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn tell(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
+fn print(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         println!("{}", serde_json::to_string_pretty(report)?);
     } else {

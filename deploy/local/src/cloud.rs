@@ -29,7 +29,7 @@ async fn run(here: &Here) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the cloud and keeps its environment in the data directory.
+/// Starts the cloud and writes its environment to the data directory.
 pub(crate) async fn start(here: &Here) -> anyhow::Result<Cloud> {
     let cloud = Cloud::start(here.options()).await?;
     let path = here.data.join(ENVIRONMENT);
@@ -45,7 +45,7 @@ fn lines(cloud: &Cloud) -> String {
         .collect()
 }
 
-/// Nothing else is ever printed on stdout: scripts read it.
+/// Scripts read stdout: nothing else may be printed there.
 fn print_environment(cloud: &Cloud) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(lines(cloud).as_bytes())?;

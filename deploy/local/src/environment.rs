@@ -1,14 +1,14 @@
-//! The environment of a running embedded cloud: where it is, and the keys to it.
+//! The environment of a running embedded cloud: endpoints and credentials.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use atelier_cloud::config::StaticCredentials;
 
-/// Where a running cloud keeps its environment, so that `atelier audit --data` finds it.
+/// The file in the data directory that has it; `atelier audit --data` reads it.
 pub(crate) const ENVIRONMENT: &str = "environment";
 
-/// The environment of the cloud that runs over `data`.
+/// The environment of the cloud that was last started over `data`.
 pub(crate) fn environment_of(data: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let path = data.join(ENVIRONMENT);
     let text = std::fs::read_to_string(&path).with_context(|| {
@@ -23,7 +23,7 @@ pub(crate) fn environment_of(data: &Path) -> anyhow::Result<Vec<(String, String)
         .collect())
 }
 
-/// The access key among an embedded cloud's environment.
+/// The access key in an embedded cloud's environment.
 pub(crate) fn credentials_in(pairs: &[(String, String)]) -> Option<StaticCredentials> {
     let value = |name| {
         pairs

@@ -1,7 +1,6 @@
 //! `atelier`: the embedded cloud, the API and the workers in one process.
 //!
-//! None of them knows: they are configured as they are on AWS, only that endpoints and credentials
-//! are the embedded cloud's.
+//! All are configured as on AWS, but with the embedded cloud's endpoints and credentials.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -28,7 +27,7 @@ use crate::cloud;
 use crate::environment::credentials_in;
 use crate::flags::{Fleet, Here};
 
-/// The options that make sense here; where the cloud is, is known.
+/// The options that apply here: those of the cloud are set.
 pub(crate) const SETTINGS: &[&[Setting]] = &[
     WorkerConfig::SETTINGS,
     OptimizeConfig::SETTINGS,
@@ -39,18 +38,18 @@ pub(crate) const SETTINGS: &[&[Setting]] = &[
     TelemetryConfig::SETTINGS,
 ];
 
-/// What holds here where the person set nothing else: one person needs no limit, and after a kill
-/// the claims of workers that died with everything else run out soon.
+/// Defaults that differ here: one person needs no limit, and after a kill of the process the claims
+/// of its workers expire soon.
 pub(crate) const ON_ONE_MACHINE: [(&str, &str); 2] =
     [("CREATE_LIMIT_PER_MINUTE", "0"), ("CLAIM_SECONDS", "10")];
 
-/// Stands in for what the cloud says once it runs, so that every fault of the person's own options
-/// is told before anything starts.
+/// Placeholders for the environment of the cloud, so that every faulty option is reported before
+/// anything starts.
 const CLOUD_TO_COME: [(&str, &str); 5] = [
     ("AWS_REGION", "us-west-2"),
     ("S3_BUCKET_NAME", "pictures"),
     ("SQS_QUEUE_URL", "http://127.0.0.1/jobs"),
-    ("SQS_DEAD_LETTER_QUEUE_URL", "http://127.0.0.1/letters"),
+    ("SQS_DEAD_LETTER_QUEUE_URL", "http://127.0.0.1/dead-letters"),
     ("STORE_URL", "sqlite:documents"),
 ];
 
@@ -97,8 +96,6 @@ async fn serve(
         )?);
     }
     parts.close();
-    // Nobody sends to the queue any more once the API has drained: no long poll has to be waited
-    // for, so that an idle process ends at once.
     let api = atelier_server::run(
         configs.api,
         services,
@@ -109,6 +106,8 @@ async fn serve(
     greet(here, address, cloud)?;
     stop.cancelled().await;
     let served = api.await?;
+    // Nothing is sent to the queue once the API has drained, so an idle worker need not wait for the
+    // end of its long poll.
     cloud.end_long_polls();
     parts.wait().await;
     served
@@ -125,7 +124,7 @@ fn worker(
     Ok(atelier_worker::run(worker, stop))
 }
 
-/// Each part's configuration, from what the person set and where the cloud is.
+/// Each part's configuration, from the process's environment and the cloud's.
 struct Configs {
     api: ApiConfig,
     worker: atelier_worker::Config,

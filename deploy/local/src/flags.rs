@@ -21,7 +21,7 @@ pub(crate) struct Flags {
     pub(crate) fleet: Fleet,
 }
 
-/// What else it can do.
+/// The other commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Starts the cloud alone and prints the environment that `atelier-api` and `atelier-worker`
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Audit(Audit),
 }
 
-/// The cloud of one machine.
+/// Options of the embedded cloud.
 #[derive(Debug, Args)]
 pub(crate) struct Here {
     /// Where pictures, documents and ports are kept.
@@ -62,7 +62,7 @@ impl Here {
     }
 }
 
-/// API and workers.
+/// Options of the API and the workers.
 #[derive(Debug, Args)]
 pub(crate) struct Fleet {
     /// Port of the page and the API on 127.0.0.1; 0 takes a free one. [default: 8080, or
@@ -80,7 +80,7 @@ impl Fleet {
     }
 }
 
-/// What to audit.
+/// Options of `audit`.
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
     /// The data directory of a running `atelier` or `atelier cloud`; without it the environment

@@ -57,7 +57,7 @@ for_every_queue!(
     a_deleted_message_does_not_come_again,
     an_older_receipt_neither_deletes_nor_shows,
     a_receipt_of_a_deleted_message_is_stale,
-    a_buried_message_moves_to_the_dead_letters_and_back,
+    a_dead_letter_is_moved_and_redriven,
     the_depth_tells_waiting_from_received,
     a_waiting_receive_wakes_for_a_message,
     a_receive_from_an_empty_queue_waits_no_longer_than_asked,
@@ -278,7 +278,7 @@ async fn a_receipt_of_a_deleted_message_is_stale(queues: Queues) {
     );
 }
 
-async fn a_buried_message_moves_to_the_dead_letters_and_back(queues: Queues) {
+async fn a_dead_letter_is_moved_and_redriven(queues: Queues) {
     let context = Context {
         correlation_id: "correlation".to_owned(),
         trace_parent: None,
@@ -292,9 +292,12 @@ async fn a_buried_message_moves_to_the_dead_letters_and_back(queues: Queues) {
     queues.dead_letter(&message).await.unwrap();
     assert_eq!(queues.jobs.depth().await.unwrap().total(), 0);
 
-    let letter = receive_one(&queues.dead_letters, LONG).await;
-    assert_eq!((&letter.body, &letter.context), (&message.body, &context));
-    queues.redrive(&letter).await.unwrap();
+    let dead_letter = receive_one(&queues.dead_letters, LONG).await;
+    assert_eq!(
+        (&dead_letter.body, &dead_letter.context),
+        (&message.body, &context)
+    );
+    queues.redrive(&dead_letter).await.unwrap();
     assert_eq!(queues.dead_letters.depth().await.unwrap().total(), 0);
     let revived = receive_one(&queues.jobs, LONG).await;
     assert_eq!((&revived.body, &revived.context), (&message.body, &context));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::failure::Failure;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::{Edit, bury};
+use atelier_domain::transition::{self, Edit};
 use atelier_proofs::case::Case;
 use atelier_proofs::gate::Cut;
 use atelier_proofs::process::{Process, Sweeps};
@@ -82,7 +82,9 @@ impl Act {
             Self::Delete | Self::Keep => drop(case.finished(&case.id, PROMPT).await?),
             Self::Erase => {
                 case.finished(&case.id, PROMPT).await?;
-                case.store.apply(&case.id, &bury(past, past)).await?;
+                case.store
+                    .apply(&case.id, &transition::delete(past, past))
+                    .await?;
             }
             Self::Tag => {
                 case.finished(&case.id, PROMPT).await?;

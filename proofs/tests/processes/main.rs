@@ -63,7 +63,7 @@ impl Bench {
     async fn rests(&self) -> Vec<Assignment> {
         eventually("all is final", async || {
             messages(&self.view.stats().await.unwrap()) == 0
-                && self.view.store.oldest_pending().await.unwrap().is_none()
+                && self.view.store.oldest_pending(1).await.unwrap().is_empty()
         })
         .await;
         self.view.documents().await.unwrap()

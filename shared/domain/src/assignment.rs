@@ -1,7 +1,7 @@
 //! The document: an assignment and what is known of its picture.
 //!
-//! Field names are the portal's, since other programs read them. How a document moves from one
-//! status to the next is drawn in [`crate::transition`].
+//! Field names are the portal's, since other programs read them. [`crate::transition`] has the moves
+//! from one status to the next. Points in time are seconds since 1970-01-01T00:00:00Z.
 
 use std::fmt;
 
@@ -31,12 +31,12 @@ pub enum Status {
     Failed,
     /// There was no prompt.
     NoImage,
-    /// A tombstone: the assignment is gone, and its place tells late workers so.
+    /// A tombstone: the assignment is deleted, and late workers must see that.
     Deleted,
 }
 
 impl Status {
-    /// The word in the document.
+    /// The status as the document holds it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -54,13 +54,13 @@ impl fmt::Display for Status {
     }
 }
 
-/// A random number that only the holder of a claim knows: the fence in the filter of its writes.
+/// A fencing token: a random number in the filter of each write of the claim's holder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
 
 impl Token {
-    /// A token that nobody else has.
+    /// A new token of 128 random bits.
     pub fn random() -> Self {
         Self(format!("{:032x}", fastrand::u128(..)))
     }
@@ -74,16 +74,16 @@ impl Token {
 /// A worker's lease on an assignment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
-    /// The fence.
+    /// The fencing token.
     pub token: Token,
     /// Which worker holds it, for the log.
     pub worker: String,
-    /// When it runs out.
+    /// When it expires.
     pub until: Timestamp,
 }
 
 impl Claim {
-    /// Whether it still holds at `now`.
+    /// Whether it has not expired at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.until > now
     }
@@ -96,7 +96,7 @@ pub struct ImageMetadata {
     pub original_size_bytes: u64,
     /// Bytes that are stored.
     pub optimized_size_bytes: u64,
-    /// Share of the bytes saved: 0.50 = half of them.
+    /// Share of the bytes saved, to four digits: 0.5 for half of them; below 0 where they grew.
     pub compression_ratio: f64,
     /// `webp`, or the original's format where optimizing failed.
     pub format: String,
@@ -124,9 +124,9 @@ impl ImageMetadata {
 pub struct FailureNote {
     /// One of [`crate::failure::Failure`]'s codes.
     pub code: String,
-    /// Words for people; ends with the correlation id.
+    /// The message for people; ends with the correlation id.
     pub message: String,
-    /// The log lines of the cause bear it.
+    /// The correlation id in the log lines of the cause.
     pub correlation_id: String,
 }
 
@@ -148,7 +148,7 @@ pub struct StageSeconds {
 }
 
 impl StageSeconds {
-    /// The time that a worker spent on it; `None` where no stage was measured.
+    /// Seconds that a worker spent on it; `None` where no stage was measured.
     pub fn work(&self) -> Option<f64> {
         let stages = [self.generate, self.optimize, self.upload];
         stages
@@ -204,13 +204,13 @@ pub struct Assignment {
     /// 1, and one more at each retry by a person.
     #[serde(default = "first_round")]
     pub round: u32,
-    /// When the sweep looks at it next; absent when there is nothing left to do.
+    /// When the sweep reads it next; absent when there is nothing left to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
     /// When it fails if it is still pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub give_up_at: Option<Timestamp>,
-    /// When its job was last sent; absent where the queue forgot that.
+    /// When its job was last sent; absent before that, or where the queue lost it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
     /// Set with `failed`.
@@ -227,8 +227,8 @@ pub struct Assignment {
     /// The model that made the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What the picture cost by the model's list price; answers that did not become the picture are
-    /// in the metrics alone.
+    /// What the picture cost in US dollars, by the model's list price; answers that did not become
+    /// the picture are in the metrics alone.
     #[serde(default)]
     pub cost_usd: f64,
     /// [`prompt_hash`] of the prompt.
@@ -246,13 +246,13 @@ pub struct Assignment {
     /// Keep the picture from the lifecycle.
     #[serde(default)]
     pub permanent: bool,
-    /// The object's tag may not say what `permanent` says; the keeper repairs it.
+    /// The object's tag may differ from `permanent`; the keeper repairs it.
     #[serde(default)]
     pub tag_due: bool,
     /// The id in the logs of all processes for this round.
     #[serde(default)]
     pub correlation_id: String,
-    /// On a tombstone: how often the object was erased and the CDN told.
+    /// On a tombstone: how often the object was erased and its path invalidated at the CDN.
     #[serde(default)]
     pub erasures: u32,
 }
@@ -276,7 +276,7 @@ pub struct Post {
     pub permanent: bool,
     /// Skip reuse.
     pub fresh: bool,
-    /// The id that the logs of all processes bear for the first round.
+    /// The id in the logs of all processes for the first round.
     pub correlation_id: String,
 }
 
@@ -332,7 +332,7 @@ impl Assignment {
         self.claim.as_ref().is_some_and(|claim| claim.is_live(now))
     }
 
-    /// Whether `token` is the fence of its claim.
+    /// Whether `token` is its claim's.
     pub fn is_held_by(&self, token: &Token) -> bool {
         self.claim
             .as_ref()
@@ -340,9 +340,9 @@ impl Assignment {
     }
 }
 
-/// What a person chose when an assignment was posted, in 64 hexadecimal digits (SHA-256): the same
-/// post is known by it again, whatever was changed since. `question_answers` counts as parsed, or as
-/// it stands where it is too deep, or a number in it too large, to be taken apart.
+/// A hash of what was posted, in 64 hexadecimal digits (SHA-256), by which a repeated post is
+/// recognised whatever was changed since. `question_answers` is compared as parsed JSON, or as text
+/// where it is nested too deeply, or has too large a number, to be parsed.
 pub fn post_hash(posted: &Assignment) -> String {
     let text = posted.question_answers.as_deref();
     let mut question_answers: Option<serde_json::Value> =
@@ -350,19 +350,19 @@ pub fn post_hash(posted: &Assignment) -> String {
     if let Some(value) = &mut question_answers {
         value.sort_all_objects();
     }
-    let as_it_stands = text.filter(|_| question_answers.is_none());
+    let as_text = text.filter(|_| question_answers.is_none());
     let chosen = serde_json::json!([
         posted.prompt,
         posted.teacher_id,
         question_answers,
-        as_it_stands,
+        as_text,
         posted.permanent,
         posted.fresh,
     ]);
     sha256_hex(&chosen.to_string())
 }
 
-/// The prompt in 64 hexadecimal digits (SHA-256).
+/// The prompt's SHA-256 in 64 hexadecimal digits.
 pub fn prompt_hash(prompt: &str) -> String {
     sha256_hex(prompt)
 }
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_cannot_be_taken_apart_is_not_all_the_same() {
+    fn json_that_cannot_be_parsed_is_compared_as_text() {
         let deep = |levels: usize| Some("[".repeat(levels) + &"]".repeat(levels));
         assert_eq!(hash(deep(200).as_deref()), hash(deep(200).as_deref()));
         assert_ne!(hash(deep(200).as_deref()), hash(deep(201).as_deref()));

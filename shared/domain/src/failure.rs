@@ -1,5 +1,5 @@
-//! Every failure that an assignment can end in: its code, its words for people, and whether an
-//! operator must be told.
+//! Every failure that an assignment can end in: its code, its message for people, and whether it
+//! alerts an operator.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::assignment::FailureNote;
 pub enum Failure {
     /// No credentials, or no live model.
     Configuration,
-    /// The bucket refuses us, or an upload failed in a way that nobody foresaw.
+    /// The bucket denied access, or an upload failed for an unknown reason.
     UploadFailed,
-    /// The bucket is missing, or did not answer through all tries.
+    /// The bucket is missing, or did not answer any of the attempts.
     StorageUnavailable,
     /// The model's filter refused the prompt or the picture.
     Declined,
     /// Still pending at `give_up_at`.
     TooBusy,
-    /// The queue gave the job up.
+    /// The queue moved the job to the dead-letter queue.
     DeadLetter,
     /// Anything else, after all attempts.
     Unforeseen,
@@ -36,7 +36,7 @@ impl Failure {
         Self::Unforeseen,
     ];
 
-    /// The word for programs: in the document, in metrics and in logs.
+    /// The code in the document, in metrics and in logs.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
@@ -49,7 +49,7 @@ impl Failure {
         }
     }
 
-    /// What a teacher reads, without the correlation id.
+    /// The message for a teacher, without the correlation id.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Configuration => "Configuration error",
@@ -63,7 +63,7 @@ impl Failure {
         }
     }
 
-    /// Whether an operator has to look.
+    /// Whether an operator has to act.
     pub const fn alerts(self) -> bool {
         match self {
             Self::Declined | Self::TooBusy => false,
@@ -75,7 +75,7 @@ impl Failure {
         }
     }
 
-    /// What the document says; the message ends with the correlation id.
+    /// The failure as the document holds it; the message ends with the correlation id.
     pub fn note(self, correlation_id: &str) -> FailureNote {
         let words = self.words();
         let stop = if words.ends_with('.') { "" } else { "." };

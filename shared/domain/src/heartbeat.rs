@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::timestamp::Timestamp;
 
-/// A worker whose last heartbeat is older than this is gone.
+/// A worker whose last heartbeat is older than this, 30 s, counts as stopped.
 pub const SILENCE: Duration = Duration::from_secs(30);
 
 /// The state of one worker, written every few seconds in place of the last one.
@@ -22,7 +22,7 @@ pub struct Heartbeat {
     pub slots: u32,
     /// Jobs that it is working on.
     pub slots_in_use: u32,
-    /// Whether it is paused by a fault that would fail every job.
+    /// Whether its circuit breaker is open: a fault would fail every job.
     pub paused: bool,
     /// Times that the model throttled it, since its start.
     pub throttles: u64,

@@ -14,14 +14,14 @@ use crate::timestamp::Timestamp;
 /// Length of a sample in seconds.
 const SPAN: u64 = 5;
 
-/// How far back the samples go.
+/// How far back the samples go: 15 minutes.
 pub const WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// A document that finished this recently may not be visible in the store yet: clocks differ and
-/// writes take time.
+/// A document that finished less than this ago, 2 s, may not be visible in the store yet: clocks
+/// differ and writes take time.
 pub const LAG: Duration = Duration::from_secs(2);
 
-/// Pictures that must have been made before their mean duration says anything.
+/// Pictures that must be finished before their mean duration is used.
 pub const MIN_MEASURED: u32 = 20;
 
 /// How often each failure happened, by its code.
@@ -67,7 +67,7 @@ pub struct Totals {
     pub model_calls: u64,
 }
 
-/// How many messages the queues held at the last look.
+/// How many messages the queues held when they were last measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Depths {
     /// Jobs waiting.
@@ -130,7 +130,7 @@ struct Record {
     throttles: HashMap<String, u64>,
 }
 
-/// The history that this process has record.
+/// The samples that this process recorded.
 #[derive(Debug, Default)]
 pub struct History {
     record: Mutex<Record>,
@@ -157,7 +157,7 @@ impl History {
         self.lock().totals.clone()
     }
 
-    /// The depths of the queues at the last look.
+    /// The queues' depths as last measured.
     pub fn depths(&self) -> Depths {
         self.lock().depths
     }
@@ -210,7 +210,7 @@ impl History {
         bucket.queue_wait.add(stages.queue_wait);
     }
 
-    /// Adds a look at the queues.
+    /// Adds a measurement of the queues.
     pub fn record_depths(&self, now: Timestamp, depths: Depths) {
         let mut record = self.lock();
         record.depths = depths;
@@ -219,8 +219,8 @@ impl History {
         bucket.sample.in_flight = Some(depths.in_flight);
     }
 
-    /// Adds the workers' throttles. Workers count from their start, so the increase since their
-    /// last heartbeat is what is added.
+    /// Adds the workers' throttles: the increase since the last heartbeat, as workers count from
+    /// their start.
     pub fn record_heartbeats(&self, now: Timestamp, heartbeats: &[Heartbeat]) {
         let record = &mut *self.lock();
         let mut new = 0;

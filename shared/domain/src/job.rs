@@ -1,4 +1,4 @@
-//! The message body: "make the picture of this assignment".
+//! The body of a message in the queue: which assignment's picture is to be made.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use crate::assignment::is_valid_id;
 /// ignored, so that an older worker reads a newer API's jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// The assignment whose picture is to be made.
+    /// The assignment, 1 to 64 of `[A-Za-z0-9_-]`.
     pub assignment_id: String,
-    /// The round that it was sent for; a job of an older round is deleted.
+    /// The round that it was sent for, 1 or more; a job of an older round is deleted.
     pub round: u32,
 }
 
@@ -29,12 +29,16 @@ pub enum UnreadableJob {
 }
 
 impl Job {
-    /// As the queue carries it.
+    /// The message body.
     pub fn to_body(&self) -> String {
         serde_json::to_string(self).expect("a job is plain data")
     }
 
     /// Reads a message body.
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableJob`] where it is not a job's JSON, or a field is out of its range.
     pub fn from_body(body: &str) -> Result<Self, UnreadableJob> {
         let job: Self = serde_json::from_str(body)?;
         if !is_valid_id(&job.assignment_id) {

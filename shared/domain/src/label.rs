@@ -6,8 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::assignment::{Assignment, ImageMetadata};
 
-/// Header values are ASCII, but a teacher's id may be any text: these bytes alone stay as they are
-/// (RFC 3986's unreserved characters).
+/// Header values are ASCII, but a teacher's id may be any text: every byte is encoded but RFC 3986's
+/// unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -27,22 +27,22 @@ pub struct Label {
     pub teacher_id: Option<String>,
     /// When the assignment was posted, RFC 3339.
     pub created_at: String,
-    /// What the model returned: `png`, …
+    /// The format that the model returned: `png`, …; 1 to 16 of `[a-z0-9]`.
     pub original_format: String,
     /// Whether the bytes are the optimized picture or the original.
     pub optimized: bool,
-    /// Hash of the prompt that the picture shows.
+    /// [`crate::assignment::prompt_hash`] of the prompt that the picture shows.
     pub prompt_hash: String,
     /// What optimizing did.
     pub metadata: ImageMetadata,
     /// The model that made it.
     pub model: String,
-    /// What reuse looks for.
+    /// As in [`Assignment::reuse_key`].
     pub reuse_key: String,
 }
 
 impl Label {
-    /// Whether the object is of this assignment's current prompt: then it is "ours".
+    /// Whether the object shows this assignment's current prompt.
     pub fn is_of(&self, assignment: &Assignment) -> bool {
         self.assignment_id == assignment.assignment_id && self.prompt_hash == assignment.prompt_hash
     }
@@ -87,13 +87,13 @@ impl Label {
                     .into_owned()
             }),
             created_at: text("created-at")?,
-            original_format: text("original-format").filter(|word| is_format(word))?,
+            original_format: text("original-format").filter(|name| is_format(name))?,
             optimized: text("optimized")?.parse().ok()?,
             prompt_hash: text("prompt-hash")?,
             metadata: ImageMetadata::new(
                 size("original-size")?,
                 size("optimized-size")?,
-                fields.get("format").filter(|word| is_format(word))?,
+                fields.get("format").filter(|name| is_format(name))?,
                 text("dimensions").filter(|text| are_dimensions(text))?,
             ),
             model: text("model")?,
@@ -109,7 +109,7 @@ fn read_size(text: &str) -> Option<u64> {
         .filter(|size| (1..=MAX_SIZE).contains(size))
 }
 
-/// Whether `text` is a width and a height, as in `1024x768`; empty is as good, see
+/// Whether `text` is a width and a height, as in `1024x768`, or empty, see
 /// [`ImageMetadata::dimensions`].
 fn are_dimensions(text: &str) -> bool {
     let is_side = |side: &str| side.parse::<u32>().is_ok_and(|pixels| pixels > 0);
@@ -119,10 +119,10 @@ fn are_dimensions(text: &str) -> bool {
             .is_some_and(|(width, height)| is_side(width) && is_side(height))
 }
 
-/// Whether `word` may name a format, such as `webp`.
-fn is_format(word: &str) -> bool {
-    (1..=16).contains(&word.len())
-        && word
+/// Whether `name` may name a format, such as `webp`.
+fn is_format(name: &str) -> bool {
+    (1..=16).contains(&name.len())
+        && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

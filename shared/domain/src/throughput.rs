@@ -1,4 +1,4 @@
-//! How fast the fleet finishes jobs, and what wait to expect from that.
+//! The throughput of the fleet, and the wait to expect from it.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use crate::timestamp::Timestamp;
 /// One measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {
-    /// Jobs that the fleet finishes in a second; `None` if none was finished lately.
+    /// Jobs that the fleet finishes in a second; `None` if it finished none within a minute.
     pub jobs_per_second: Option<f64>,
     /// Jobs in the queue, those in flight included.
     pub queued: u64,
@@ -19,18 +19,18 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// How long a job waits that has `ahead` jobs before it, in seconds.
+    /// The expected wait of a job that has `ahead` jobs before it, in seconds, rounded to 0.1.
     pub fn wait_behind(&self, ahead: u64) -> Option<f64> {
         let seconds = ahead as f64 / self.jobs_per_second?;
         Some((seconds * 10.0).round() / 10.0)
     }
 
-    /// How long a job waits that is posted now if the fleet works at its capacity, in seconds.
+    /// The wait of a job posted now if the fleet works at its capacity, in seconds.
     pub fn shortest_wait(&self) -> Option<f64> {
         Some(self.queued as f64 / self.capacity_per_second?)
     }
 
-    /// How long a job is expected to wait that is posted now, in seconds.
+    /// The expected wait of a job posted now, in seconds, rounded to 0.1.
     pub fn wait_at_the_end(&self) -> Option<f64> {
         self.wait_behind(self.queued)
     }

@@ -1,20 +1,20 @@
-//! Points in time as the document holds them.
+//! Points in time as the document stores them.
 
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// Seconds since 1970-01-01T00:00:00Z, as a float: the portal's own form.
+/// Seconds since 1970-01-01T00:00:00Z, as a float, which the portal's documents have.
 ///
-/// Ours are whole microseconds: these have a decimal form so short that every reader of JSON
-/// gives back the very same float, which compare-and-set relies on.
+/// We round to microseconds: their decimal form is so short that every JSON parser returns the same
+/// float, which compare-and-set relies on.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(f64);
 
 impl Timestamp {
-    /// What this machine's clock says.
+    /// The time of this machine's clock.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -27,7 +27,7 @@ impl Timestamp {
         Self((seconds * 1e6).round() / 1e6)
     }
 
-    /// From seconds since the epoch as another program may have written them, not rounded.
+    /// From seconds since the epoch that another program may have written; not rounded.
     pub const fn from_exact_seconds(seconds: f64) -> Self {
         Self(seconds)
     }

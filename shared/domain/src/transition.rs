@@ -1,5 +1,4 @@
-//! How a document moves, drawn once. Both stores carry these out as they stand; nothing else
-//! writes to a document.
+//! Every change of a document's status and claim, as data. Both stores carry these out unchanged.
 //!
 //! ```text
 //!              claim, renew, release,
@@ -10,11 +9,11 @@
 //!     │                 │  ▲ └──── fail (token, or unclaimed) ► failed
 //!     │                 │  └────────── retry (round + 1) ──────── │
 //!     └──► no_image     │                                         │
-//!             └─────────┴───── bury, from any of the four ────────┴──► deleted
+//!             └─────────┴──── delete, from any of the four ───────┴──► deleted
 //! ```
 //!
 //! Every write of a worker has its claim's token and `pending` in the guard, so a worker whose
-//! claim was taken over, or whose assignment is final or gone, changes nothing.
+//! claim was taken over, or whose assignment is final or deleted, changes nothing.
 
 use std::time::Duration;
 
@@ -50,11 +49,11 @@ pub enum ClaimGuard {
     Any,
     /// There is none.
     Absent,
-    /// It bears this token.
+    /// It has this token.
     Held(Token),
-    /// It bears this token and has run out at that time.
+    /// It has this token and has expired at that time.
     RunOut(Token, Timestamp),
-    /// There is none that lives at that time.
+    /// There is none, or it has expired at that time.
     NotLive(Timestamp),
 }
 
@@ -63,7 +62,7 @@ pub enum ClaimGuard {
 pub enum Edit {
     /// The field becomes this.
     Set(&'static str, Value),
-    /// The field goes.
+    /// The field is removed.
     Unset(&'static str),
     /// This is added to the number in the field (to 0 where the field is absent).
     Add(&'static str, i64),
@@ -111,7 +110,7 @@ impl Guard {
         }
     }
 
-    /// Whether `document` is as the guard wants it.
+    /// Whether `document` meets every condition of the guard.
     pub fn admits(&self, document: &Assignment) -> bool {
         let claim = document.claim.as_ref();
         let claim_fits = match &self.claim {
@@ -186,7 +185,7 @@ impl Edits {
 /// What a worker knows when it has stored a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
-    /// Where the picture lies.
+    /// The key of the picture in the bucket.
     pub key: String,
     /// Its address at the CDN, if one is configured.
     pub url: Option<String>,
@@ -194,17 +193,17 @@ pub struct Finished {
     pub metadata: ImageMetadata,
     /// The model that made it.
     pub model: String,
-    /// What reuse looks for.
+    /// As in [`Assignment::reuse_key`].
     pub reuse_key: String,
     /// Where the time went.
     pub stage_seconds: StageSeconds,
     /// Puts tried in this claim.
     pub uploads: u32,
-    /// What the model's answer cost; 0 where none was asked.
+    /// What the model's answer cost, in US dollars; 0 where no model was called.
     pub cost_usd: f64,
 }
 
-/// Notes that the job was sent: the sweep looks again at `wake_at`.
+/// Notes that the job was sent; the sweep reads the document again at `wake_at`.
 pub fn note_sent(round: u32, now: Timestamp, wake_at: Timestamp) -> Transition {
     Edits::new()
         .set("sent_at", now)
@@ -288,7 +287,7 @@ pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition
         .when(Guard::held(token))
 }
 
-/// `pending` -> `success` with a picture whose tag may not say what `permanent` says; the keeper
+/// `pending` -> `success` with a picture whose tag may differ from `permanent`; the keeper
 /// repairs it at `wake_at`.
 pub fn succeed_tag_due(
     token: &Token,
@@ -370,8 +369,8 @@ pub fn retry(
     })
 }
 
-/// Keeps the picture for ever, or no longer. Where a picture may be stored already its tag is
-/// due; the keeper repairs a tagging that failed at `wake_at`.
+/// Sets whether the picture is kept from the lifecycle. Where it may be stored already its tag is
+/// due; the keeper repairs a failed tagging at `wake_at`.
 pub fn set_permanent(
     document: &Assignment,
     permanent: bool,
@@ -391,7 +390,7 @@ pub fn set_permanent(
     }
 }
 
-/// Notes that the object's tag says `permanent`; refused if that has changed meanwhile.
+/// Notes that the object's tag equals `permanent`; refused if that has changed meanwhile.
 pub fn tagged(permanent: bool) -> Transition {
     Edits::new()
         .set("tag_due", false)
@@ -402,8 +401,9 @@ pub fn tagged(permanent: bool) -> Transition {
         })
 }
 
-/// Puts a tombstone in the document's place. What it said of people goes.
-pub fn bury(now: Timestamp, wake_at: Timestamp) -> Transition {
+/// Any status but `deleted` -> `deleted`: leaves a tombstone, without the personal data. Its
+/// object is erased at `wake_at`.
+pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
     Edits::new()
         .set("s3_upload_status", Status::Deleted)
         .set("prompt", "")
@@ -433,8 +433,8 @@ pub fn bury(now: Timestamp, wake_at: Timestamp) -> Transition {
         ]))
 }
 
-/// Notes on a tombstone that its object was erased and the CDN told; `again` is when to erase
-/// once more.
+/// Notes on a tombstone that its object was erased and invalidated at the CDN; `again` is when to
+/// erase once more.
 pub fn erased(document: &Assignment, again: Option<Timestamp>) -> Transition {
     Edits::new()
         .add("erasures", 1)
@@ -462,7 +462,7 @@ pub fn take_due(document: &Assignment, now: Timestamp, hold: Duration) -> Option
 }
 
 impl Transition {
-    /// Notes when the job was sent, too: a worker can be faster than the note of who sent it.
+    /// Notes when the job was sent, too: a worker can claim it before its sender has noted that.
     #[must_use]
     pub fn noting_sent(mut self, at: Option<Timestamp>) -> Self {
         self.edits

@@ -23,13 +23,13 @@ const STORE_URL: Setting = Setting {
 };
 
 impl StoreConfig {
-    /// Its options.
+    /// The options it is read from.
     pub const SETTINGS: &[Setting] = &[STORE_URL];
 
-    /// Reads its options.
+    /// Reads the options; what is wrong with them is noted in `environment`.
     pub fn read(environment: &mut Environment) -> Self {
         let url = environment.required(&STORE_URL);
-        // The value is not told: it may hold a password.
+        // Faults do not show the value: it may hold a password.
         match url.split_once(':') {
             _ if url.is_empty() => {}
             Some(("sqlite", "")) => environment.fault(&STORE_URL, "lacks the path after sqlite:"),
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn a_fault_never_shows_the_password() {
-        let told = faults("postgres://me:secret@host/db");
+        let shown = faults("postgres://me:secret@host/db");
         assert!(
-            told.contains("STORE_URL") && !told.contains("secret"),
-            "{told}"
+            shown.contains("STORE_URL") && !shown.contains("secret"),
+            "{shown}"
         );
     }
 }

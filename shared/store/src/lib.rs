@@ -1,4 +1,5 @@
-//! Where the documents are stored: MongoDB for a fleet, SQLite for one machine.
+//! Stores the documents: in MongoDB for a fleet, in SQLite for one machine. `tests/contract` says
+//! what both must do.
 
 pub mod config;
 mod mongo;
@@ -20,7 +21,8 @@ pub use sqlite::SqliteStore;
 /// The store did not carry out a call, or it is unclear whether it did.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is away, too slow, or refused the call. A later retry may help.
+    /// It cannot be reached, did not answer within seconds, or refused the call. A later retry may
+    /// help. A write may have been carried out all the same.
     #[error("the store is away: {0}")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A document that this program cannot read.
@@ -43,7 +45,7 @@ pub enum Insert {
     Taken(Box<Assignment>),
 }
 
-/// Which documents a list wants. Tombstones are in no list.
+/// Which documents are in a list. Tombstones are in none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only this teacher's.
@@ -52,7 +54,7 @@ pub struct Filter {
     pub status: Option<Status>,
 }
 
-/// Where a list goes on: after this document, in the order newest first, then by id downwards.
+/// The document after which a list goes on. Lists are newest first, then by id downwards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     /// Its `created_at`.
@@ -61,10 +63,15 @@ pub struct Position {
     pub assignment_id: String,
 }
 
-/// One document at a time, by compare-and-set. Every write is durable when its call returns.
+/// Changes one document at a time, by compare-and-set. Every write is durable when its call returns.
 ///
-/// A document that cannot be read is left out of lists and said so in the log; so only an empty
-/// page is the end of one.
+/// A document that cannot be read is logged and left out of lists, so a page may have fewer than
+/// `limit` documents; only an empty one is the end.
+///
+/// # Errors
+///
+/// Every method returns [`StoreError::Away`] where the store does not carry the call out. Those that
+/// return one document return [`StoreError::Unreadable`] where it cannot be read.
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// Stores a new document unless its id is taken.
@@ -75,6 +82,10 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Those of `ids` that exist, in any order, in one query.
     async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError>;
+
+    /// The statuses of those of `ids` that exist, in any order, in one query that takes no more of
+    /// a document than that.
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError>;
 
     /// Carries out `transition` if its guard admits the document, and returns the document after
     /// it; `None` if the guard does not admit it or there is no such document.
@@ -95,9 +106,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Documents whose `wake_at` is at or before `now`, earliest first, at most `limit`.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError>;
 
-    /// Makes at most `limit` pending documents without a live claim due at `now`: those whose
-    /// last send was noted before `sent_before` and which are not due yet. That send is no longer
-    /// noted then, so that the next call need not pass them by. Returns how many.
+    /// Sets `wake_at` to `now` in at most `limit` pending documents without a live claim: those
+    /// whose last send was noted before `sent_before` and which are not due yet. Removes that note,
+    /// so that the next call does not find them again. Returns how many it changed.
     async fn make_due(
         &self,
         sent_before: Timestamp,
@@ -115,8 +126,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// How many are pending that were created before `created_at`; counting stops at `cap`.
     async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError>;
 
-    /// When the oldest pending one was created.
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// When the oldest pending documents were created, earliest first, at most `limit`.
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError>;
 
     /// Documents that became final after `from` and at or before `to`, earliest first, at most
     /// `limit`.
@@ -131,24 +142,28 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError>;
 
     /// Adds one to the count of `subject` in the window that starts at `window` (seconds since
-    /// the epoch) and returns the count. Counts of past windows are deleted in time.
+    /// the epoch) and returns the count. A count is deleted an hour or more after its window began.
     async fn charge(&self, subject: &str, window: i64) -> Result<u32, StoreError>;
 
     /// Every document, tombstones included, by id upwards, after `after`, at most `limit`.
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError>;
 
-    /// Replaces a worker's last heartbeat. Old heartbeats are deleted in time.
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
+    /// Replaces the worker's last heartbeat. A heartbeat is deleted when it is an hour old or more.
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
 
     /// The heartbeats that were written after `since`.
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
 
-    /// Whether the store answers.
+    /// Succeeds if the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
 /// Opens the store that `url` names (`mongodb://…`, `mongodb+srv://…`, `sqlite:PATH`) and makes
-/// its indexes. A MongoDB that is away now is no error: its indexes are made when it is there.
+/// its indexes. A MongoDB that is away is no error: its indexes are made once it answers.
+///
+/// # Errors
+///
+/// [`StoreError::Away`] as [`SqliteStore::open`] and [`MongoStore::open`] say.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     match url.strip_prefix("sqlite:") {
         Some(path) => Ok(Arc::new(SqliteStore::open(path.as_ref())?)),

@@ -34,19 +34,19 @@ use documents::{filter_of, readable, to_assignment, to_document, update_of};
 /// The database where the URL names none.
 const DATABASE: &str = "atelier";
 
-/// How long any one question may take, the search for the primary included.
+/// The longest that a call may take, the search for the primary included.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the store may take to note that a write is on the disks of most servers.
+/// The longest that a write may wait for the journals of a majority.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Waits between tries to make the indexes: doubled from the first to the last.
 const INDEX_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// How long counts and heartbeats are kept after they were last of use.
+/// How long a count is kept after its window began, and a heartbeat after it was written.
 const KEEP: Duration = Duration::from_secs(3600);
 
-/// The code of a write that would store an id twice.
+/// The server's code for an id that is taken.
 const DUPLICATE_KEY: i32 = 11000;
 
 /// Documents in MongoDB.
@@ -64,16 +64,16 @@ pub struct MongoStore {
 #[error("MongoDB did not answer in {} s", TIMEOUT.as_secs())]
 struct Late;
 
-/// The answer to `question`; a server that is silent counts as away.
-async fn ask<T>(question: impl IntoFuture<Output = Result<T, Error>>) -> Result<T, StoreError> {
-    answer(question).await?.map_err(away)
+/// The result of `call`; no answer within [`TIMEOUT`] counts as away.
+async fn run<T>(call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    try_run(call).await?.map_err(away)
 }
 
-/// As [`ask`], with the server's refusals for the caller to look at.
-async fn answer<T>(
-    question: impl IntoFuture<Output = Result<T, Error>>,
+/// As [`run`], but leaves the server's errors to the caller.
+async fn try_run<T>(
+    call: impl IntoFuture<Output = Result<T, Error>>,
 ) -> Result<Result<T, Error>, StoreError> {
-    tokio::time::timeout(TIMEOUT, question.into_future())
+    tokio::time::timeout(TIMEOUT, call.into_future())
         .await
         .map_err(|_| StoreError::Away(Late.into()))
 }
@@ -92,7 +92,7 @@ fn is_duplicate(error: &Error) -> bool {
 
 impl MongoStore {
     /// Connects to the server that `url` names, in its database or else in `atelier`, and makes
-    /// the indexes. If that takes long, or the server is away, it goes on in the background.
+    /// the indexes. After 5 s, or while the server is away, that goes on in the background.
     ///
     /// # Errors
     ///
@@ -127,8 +127,8 @@ impl MongoStore {
         })
     }
 
-    async fn documents(&self, question: Find<'_, Document>) -> Result<Vec<Document>, StoreError> {
-        ask(async { question.await?.try_collect().await }).await
+    async fn documents(&self, call: Find<'_, Document>) -> Result<Vec<Document>, StoreError> {
+        run(async { call.await?.try_collect().await }).await
     }
 
     async fn count(&self, query: Document, cap: u32) -> Result<u32, StoreError> {
@@ -136,8 +136,8 @@ impl MongoStore {
             return Ok(0);
         }
         // The driver's own count is a pipeline.
-        let question = doc! { "count": self.assignments.name(), "query": query, "limit": cap };
-        let answer = ask(self.database.run_command(question)).await?;
+        let call = doc! { "count": self.assignments.name(), "query": query, "limit": cap };
+        let answer = run(self.database.run_command(call)).await?;
         let count = answer.get("n").and_then(documents::whole_number);
         Ok(count
             .and_then(|count| u32::try_from(count).ok())
@@ -149,11 +149,11 @@ impl MongoStore {
         query: Document,
         update: Document,
     ) -> Result<Option<Document>, StoreError> {
-        let question = self
+        let call = self
             .assignments
             .find_one_and_update(query, update)
             .return_document(ReturnDocument::After);
-        ask(question).await
+        run(call).await
     }
 }
 
@@ -222,7 +222,7 @@ async fn try_make_indexes(database: &Database) -> Result<(), Error> {
 #[async_trait]
 impl Store for MongoStore {
     async fn insert(&self, assignment: &Assignment) -> Result<Insert, StoreError> {
-        match answer(self.assignments.insert_one(to_document(assignment))).await? {
+        match try_run(self.assignments.insert_one(to_document(assignment))).await? {
             Ok(_) => Ok(Insert::Done),
             Err(error) if is_duplicate(&error) => {
                 match self.get(&assignment.assignment_id).await? {
@@ -235,13 +235,22 @@ impl Store for MongoStore {
     }
 
     async fn get(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
-        let found = ask(self.assignments.find_one(doc! { "_id": id })).await?;
+        let found = run(self.assignments.find_one(doc! { "_id": id })).await?;
         found.map(to_assignment).transpose()
     }
 
     async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
-        let question = self.assignments.find(doc! { "_id": { "$in": ids } });
-        Ok(readable(self.documents(question).await?))
+        let call = self.assignments.find(doc! { "_id": { "$in": ids } });
+        Ok(readable(self.documents(call).await?))
+    }
+
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        let call = self
+            .assignments
+            .find(doc! { "_id": { "$in": ids } })
+            .projection(doc! { "s3_upload_status": 1 });
+        let found = self.documents(call).await?.into_iter();
+        Ok(found.filter_map(documents::status).collect())
     }
 
     async fn apply(
@@ -252,7 +261,7 @@ impl Store for MongoStore {
         let query = filter_of(id, &transition.guard);
         let changed = match update_of(&transition.edits) {
             Some(update) => self.change(query, update).await?,
-            None => ask(self.assignments.find_one(query)).await?,
+            None => run(self.assignments.find_one(query)).await?,
         };
         changed.map(to_assignment).transpose()
     }
@@ -290,24 +299,24 @@ impl Store for MongoStore {
                 ],
             );
         }
-        let question = self
+        let call = self
             .assignments
             .find(query)
             .sort(doc! { "created_at": -1, "_id": -1 })
             .limit(limit.into());
-        Ok(readable(self.documents(question).await?))
+        Ok(readable(self.documents(call).await?))
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let question = self
+        let call = self
             .assignments
             .find(doc! { "wake_at": { "$lte": now.seconds() } })
             .sort(doc! { "wake_at": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(question).await?))
+        Ok(readable(self.documents(call).await?))
     }
 
     async fn make_due(
@@ -326,18 +335,18 @@ impl Store for MongoStore {
             "$or": [{ "claim": Bson::Null }, { "claim.until": { "$lte": now } }],
             "$nor": [{ "wake_at": { "$lte": now } }],
         };
-        let question = self
+        let call = self
             .assignments
             .find(wanted.clone())
             .projection(doc! { "_id": 1 })
             .sort(doc! { "sent_at": 1 })
             .limit(limit.into());
         let mut changed = 0;
-        for found in self.documents(question).await? {
+        for found in self.documents(call).await? {
             let mut query = wanted.clone();
             query.extend(found);
             let update = doc! { "$set": { "wake_at": now }, "$unset": { "sent_at": true } };
-            let result = ask(self.assignments.update_one(query, update)).await?;
+            let result = run(self.assignments.update_one(query, update)).await?;
             changed += result.modified_count;
         }
         Ok(changed)
@@ -355,11 +364,11 @@ impl Store for MongoStore {
         if let Some(teacher_id) = teacher_id {
             query.insert("teacher_id", teacher_id);
         }
-        let question = self
+        let call = self
             .assignments
             .find_one(query)
             .sort(doc! { "finished_at": -1 });
-        ask(question).await?.map(to_assignment).transpose()
+        run(call).await?.map(to_assignment).transpose()
     }
 
     async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -370,13 +379,23 @@ impl Store for MongoStore {
         self.count(query, cap).await
     }
 
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
-        let question = self
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let query = doc! {
+            "s3_upload_status": Status::Pending.as_str(),
+            "created_at": { "$gte": 0.0 },
+        };
+        // The index alone answers this.
+        let call = self
             .assignments
-            .find_one(doc! { "s3_upload_status": Status::Pending.as_str() })
-            .sort(doc! { "created_at": 1 });
-        let oldest = ask(question).await?.map(to_assignment).transpose()?;
-        Ok(oldest.map(|assignment| assignment.created_at))
+            .find(query)
+            .projection(doc! { "_id": 0, "created_at": 1 })
+            .sort(doc! { "created_at": 1 })
+            .limit(limit.into());
+        let found = self.documents(call).await?.into_iter();
+        Ok(found.filter_map(documents::created_at).collect())
     }
 
     async fn finished_between(
@@ -388,12 +407,12 @@ impl Store for MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let question = self
+        let call = self
             .assignments
             .find(doc! { "finished_at": { "$gt": from.seconds(), "$lte": to.seconds() } })
             .sort(doc! { "finished_at": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(question).await?))
+        Ok(readable(self.documents(call).await?))
     }
 
     async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -415,9 +434,9 @@ impl Store for MongoStore {
                 .upsert(true)
                 .return_document(ReturnDocument::After)
         };
-        // Of two that make the first count at once, one meets the other's and adds to it.
-        let counted = match answer(charged()).await? {
-            Err(error) if is_duplicate(&error) => ask(charged()).await?,
+        // Two first counts race: the one that loses finds the id taken and adds to the other's.
+        let counted = match try_run(charged()).await? {
+            Err(error) if is_duplicate(&error) => run(charged()).await?,
             answer => answer.map_err(away)?,
         };
         let count = counted
@@ -434,39 +453,39 @@ impl Store for MongoStore {
             return Ok(Vec::new());
         }
         // No id is empty, so all come after the empty one.
-        let question = self
+        let call = self
             .assignments
             .find(doc! { "_id": { "$gt": after.unwrap_or_default() } })
             .sort(doc! { "_id": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(question).await?))
+        Ok(readable(self.documents(call).await?))
     }
 
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
-        let mut word = documents::plain(heartbeat);
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        let mut document = documents::plain(heartbeat);
         let expires_at = heartbeat.at + KEEP;
-        word.insert(
+        document.insert(
             "expires_at",
             DateTime::from_millis((expires_at.seconds() * 1000.0) as i64),
         );
-        let question = self
+        let call = self
             .workers
-            .replace_one(doc! { "_id": &heartbeat.worker }, word)
+            .replace_one(doc! { "_id": &heartbeat.worker }, document)
             .upsert(true);
-        ask(question).await.map(drop)
+        run(call).await.map(drop)
     }
 
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
-        let question = self
+        let call = self
             .workers
             .find(doc! { "at": { "$gt": since.seconds() } })
             .sort(doc! { "at": 1 });
-        let words = self.documents(question).await?;
-        Ok(words.into_iter().filter_map(documents::read).collect())
+        let found = self.documents(call).await?;
+        Ok(found.into_iter().filter_map(documents::read).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        ask(self.database.run_command(doc! { "ping": 1 }))
+        run(self.database.run_command(doc! { "ping": 1 }))
             .await
             .map(drop)
     }

@@ -1,8 +1,8 @@
 //! The store of one machine: a SQLite file that several processes may share.
 //!
-//! A document is a JSON text in one column. Whatever is searched for is a generated column over
-//! that text, so that there is one truth. Writes go through one thread that commits many in one
-//! transaction: a sync of the disk is shared by all who wait for it.
+//! A document is a JSON text in one column. What queries filter and sort by are generated columns
+//! over that text. Writes go through one thread that commits many in one transaction, so that they
+//! share one sync of the disk.
 
 mod connection;
 mod pool;
@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde_json::{Map, Value};
 
 use super::{Filter, Insert, Position, Store, StoreError};
-use atelier_domain::assignment::Assignment;
+use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
@@ -33,7 +33,7 @@ use writer::Writer;
 /// How long counts of a limit are kept after their window began, in seconds.
 const KEEP_COUNTS_SECONDS: i64 = 3600;
 
-/// How long the word of a silent worker is kept, in seconds.
+/// How long a heartbeat is kept after it was written, in seconds.
 const KEEP_HEARTBEATS_SECONDS: f64 = 3600.0;
 
 /// Documents in a SQLite file.
@@ -61,7 +61,7 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `query` on a connection of the pool, aside from the runtime's threads.
+    /// Runs `query` on a connection of the pool, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -89,7 +89,7 @@ fn parse(row: &Row) -> Result<Assignment, StoreError> {
     serde_json::from_str(&row.document).map_err(|error| unreadable(&row.id, error))
 }
 
-/// Those that can be read. One that cannot must not hide its neighbors.
+/// Those that can be read; the others are logged and left out.
 fn readable(rows: Vec<Row>) -> Vec<Assignment> {
     rows.iter()
         .filter_map(|row| {
@@ -189,6 +189,12 @@ impl Store for SqliteStore {
         Ok(readable(rows))
     }
 
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        let ids = ids.to_owned();
+        self.read(move |connection| queries::statuses(connection, ids))
+            .await
+    }
+
     async fn apply(
         &self,
         id: &str,
@@ -284,16 +290,14 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
-        let oldest: Option<f64> = self
-            .read(|connection| {
-                connection
-                    .prepare_cached(queries::OLDEST_PENDING)?
-                    .query_row([], |row| row.get(0))
-                    .optional()
-            })
-            .await?;
-        Ok(oldest.map(Timestamp::from_seconds))
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(queries::OLDEST_PENDING)?
+                .query_map([limit], |row| row.get(0).map(Timestamp::from_exact_seconds))?
+                .collect()
+        })
+        .await
     }
 
     async fn finished_between(
@@ -329,7 +333,7 @@ impl Store for SqliteStore {
         let subject = subject.to_owned();
         self.write(move |connection| {
             connection
-                .prepare_cached(queries::FORGET_COUNTS)?
+                .prepare_cached(queries::DELETE_OLD_COUNTS)?
                 .execute([window - KEEP_COUNTS_SECONDS])?;
             queries::number(connection, queries::CHARGE, params![subject, window])
         })
@@ -345,15 +349,15 @@ impl Store for SqliteStore {
         Ok(readable(rows))
     }
 
-    async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let (worker, at) = (heartbeat.worker.clone(), heartbeat.at.seconds());
         let text = serde_json::to_string(heartbeat).expect("a heartbeat is plain data");
         self.write(move |connection| {
             connection
-                .prepare_cached(queries::FORGET_HEARTBEATS)?
+                .prepare_cached(queries::DELETE_OLD_HEARTBEATS)?
                 .execute([at - KEEP_HEARTBEATS_SECONDS])?;
             connection
-                .prepare_cached(queries::BEAT)?
+                .prepare_cached(queries::RECORD_HEARTBEAT)?
                 .execute(params![worker, at, text])?;
             Ok(())
         })
@@ -376,7 +380,7 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        // SQLite would go on with a file that somebody removed, and all of it would be lost.
+        // SQLite goes on writing to a file that was removed, and all of that would be lost.
         if !self.path.exists() {
             return Err(Fault::new(&self.path, "the file is gone").into());
         }

@@ -127,7 +127,12 @@ async fn slow_fleet(world: &World, finished: usize) {
         jobs_finished: 0,
         resident_bytes: 0,
     };
-    world.services.store.beat(&heartbeat).await.unwrap();
+    world
+        .services
+        .store
+        .record_heartbeat(&heartbeat)
+        .await
+        .unwrap();
     for n in 0..finished {
         let id = world.create(&format!("fox {n}")).await;
         world.succeed_after(&id, 10.0).await;

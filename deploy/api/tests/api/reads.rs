@@ -38,7 +38,7 @@ async fn a_known_state_is_not_sent_again() {
 async fn fifty_who_wait_cost_one_query_a_tick() {
     let world = World::start().await;
     let id = world.create("a fox").await;
-    let before = world.store.get_many.load(Ordering::Relaxed);
+    let before = world.store.statuses.load(Ordering::Relaxed);
     let path = format!("/assignments/{id}?wait=20");
     let start = Instant::now();
     let waiting = futures_util::future::join_all((0..50).map(|_| world.get(&path)));
@@ -52,11 +52,11 @@ async fn fifty_who_wait_cost_one_query_a_tick() {
         let view: Value = answer.json().await.unwrap();
         assert_eq!(view["s3_upload_status"], "failed");
     }
-    let queries = world.store.get_many.load(Ordering::Relaxed) - before;
+    let queries = world.store.statuses.load(Ordering::Relaxed) - before;
     let ticks = start.elapsed().as_millis() as u64 / 150 + 2;
     assert!(queries <= ticks, "{queries} queries in {ticks} ticks");
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let after = world.store.get_many.load(Ordering::Relaxed) - before;
+    let after = world.store.statuses.load(Ordering::Relaxed) - before;
     assert_eq!(after, queries, "nobody waits, so nothing is asked");
 }
 
@@ -136,5 +136,51 @@ async fn the_expected_wait_is_measured() {
             None => assert!(Instant::now() < deadline, "never measured"),
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_expected_waits_of_a_page_cost_one_query() {
+    let world = World::start().await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(world.create(&format!("fox {n}")).await);
+    }
+    let last = ids.pop().unwrap();
+    world.fail(&last).await;
+    let path = format!("/assignments/{}", ids[0]);
+    let measured = async {
+        loop {
+            let view: Value = world.get(&path).await.json().await.unwrap();
+            if view.get("expected_wait_seconds").is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), measured)
+        .await
+        .expect("never measured");
+    for path in [
+        "/assignments?limit=10".to_owned(),
+        format!("/assignments?ids={}", ids.join(",")),
+    ] {
+        let before = world.store.counts.load(Ordering::Relaxed);
+        let page: Value = world.get(&path).await.json().await.unwrap();
+        let after = world.store.counts.load(Ordering::Relaxed);
+        assert_eq!(after - before, 1, "{path}");
+        let waits: Vec<_> = page["assignments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|view| view["expected_wait_seconds"].as_f64())
+            .collect();
+        // Newest first: each has one fewer before it, and the oldest has none.
+        assert_eq!(waits.len(), ids.len(), "{path}: {page:#}");
+        assert!(
+            waits.is_sorted_by(|newer, older| newer > older),
+            "{waits:?}"
+        );
+        assert_eq!(waits.last(), Some(&0.0));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use atelier_domain::assignment::Assignment;
+use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
@@ -16,7 +16,10 @@ pub(crate) struct MoodyStore {
     pub away: AtomicBool,
     /// The next insert is done, but its answer is lost.
     pub lose_insert: AtomicBool,
-    pub get_many: AtomicU64,
+    /// Calls of `statuses`.
+    pub statuses: AtomicU64,
+    /// Calls of `pending_before`, and of `oldest_pending` for a page.
+    pub counts: AtomicU64,
 }
 
 type Answer<T> = Result<T, StoreError>;
@@ -27,7 +30,8 @@ impl MoodyStore {
             store,
             away: AtomicBool::new(false),
             lose_insert: AtomicBool::new(false),
-            get_many: AtomicU64::new(0),
+            statuses: AtomicU64::new(0),
+            counts: AtomicU64::new(0),
         })
     }
 
@@ -56,8 +60,11 @@ impl Store for MoodyStore {
         self.ask()?.get(id).await
     }
     async fn get_many(&self, ids: &[String]) -> Answer<Vec<Assignment>> {
-        self.get_many.fetch_add(1, Ordering::Relaxed);
         self.ask()?.get_many(ids).await
+    }
+    async fn statuses(&self, ids: &[String]) -> Answer<Vec<(String, Status)>> {
+        self.statuses.fetch_add(1, Ordering::Relaxed);
+        self.ask()?.statuses(ids).await
     }
     async fn apply(&self, id: &str, transition: &Transition) -> Answer<Option<Assignment>> {
         self.ask()?.apply(id, transition).await
@@ -84,10 +91,15 @@ impl Store for MoodyStore {
         self.ask()?.reusable(keys, teacher_id).await
     }
     async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Answer<u32> {
+        self.counts.fetch_add(1, Ordering::Relaxed);
         self.ask()?.pending_before(created_at, cap).await
     }
-    async fn oldest_pending(&self) -> Answer<Option<Timestamp>> {
-        self.ask()?.oldest_pending().await
+    async fn oldest_pending(&self, limit: u32) -> Answer<Vec<Timestamp>> {
+        // The measurement of the throughput asks for one.
+        if limit > 1 {
+            self.counts.fetch_add(1, Ordering::Relaxed);
+        }
+        self.ask()?.oldest_pending(limit).await
     }
     async fn finished_between(
         &self,
@@ -106,8 +118,8 @@ impl Store for MoodyStore {
     async fn scan(&self, after: Option<&str>, limit: u32) -> Answer<Vec<Assignment>> {
         self.ask()?.scan(after, limit).await
     }
-    async fn beat(&self, heartbeat: &Heartbeat) -> Answer<()> {
-        self.ask()?.beat(heartbeat).await
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Answer<()> {
+        self.ask()?.record_heartbeat(heartbeat).await
     }
     async fn heartbeats(&self, since: Timestamp) -> Answer<Vec<Heartbeat>> {
         self.ask()?.heartbeats(since).await

@@ -1,19 +1,20 @@
 //! Between our types and BSON: documents, guards as filters, edits as updates.
 
 use mongodb::bson::{self, Bson, Document, doc};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use atelier_domain::assignment::Assignment;
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard};
 
-/// Whole numbers up to here are floats exactly.
+/// A float holds every whole number up to this one exactly.
 const EXACT_FLOATS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
-/// `of` as a document.
-pub(super) fn plain(of: &impl Serialize) -> Document {
-    bson::serialize_to_document(of).expect("plain data has a BSON form")
+/// `value` as a document.
+pub(super) fn plain(value: &impl Serialize) -> Document {
+    bson::serialize_to_document(value).expect("plain data has a BSON form")
 }
 
 pub(super) fn to_document(assignment: &Assignment) -> Document {
@@ -22,7 +23,7 @@ pub(super) fn to_document(assignment: &Assignment) -> Document {
     document
 }
 
-/// Reads a document, whoever wrote it: numbers of any kind, and null for a field that is absent.
+/// Reads a document of any writer: numbers of any type, and null for an absent field.
 pub(super) fn to_assignment(document: Document) -> Result<Assignment, StoreError> {
     let id = match document.get("_id") {
         Some(Bson::String(id)) => id.clone(),
@@ -35,7 +36,7 @@ pub(super) fn to_assignment(document: Document) -> Result<Assignment, StoreError
     })
 }
 
-/// Those that can be read. One that cannot must not hide its neighbors.
+/// Those that can be read; the others are logged and left out.
 pub(super) fn readable(documents: Vec<Document>) -> Vec<Assignment> {
     documents
         .into_iter()
@@ -45,6 +46,25 @@ pub(super) fn readable(documents: Vec<Document>) -> Vec<Assignment> {
                 .ok()
         })
         .collect()
+}
+
+/// The id and the status in a part of a document.
+pub(super) fn status(document: Document) -> Option<(String, Status)> {
+    #[derive(Deserialize)]
+    struct Part {
+        _id: String,
+        s3_upload_status: Status,
+    }
+    read(document).map(|it: Part| (it._id, it.s3_upload_status))
+}
+
+/// `created_at` in a part of a document.
+pub(super) fn created_at(document: Document) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Part {
+        created_at: Timestamp,
+    }
+    read(document).map(|it: Part| it.created_at)
 }
 
 pub(super) fn read<T: DeserializeOwned>(document: Document) -> Option<T> {
@@ -83,8 +103,8 @@ pub(super) fn whole_number(value: &Bson) -> Option<i64> {
     }
 }
 
-/// Finds the document with this id if `guard` admits it. Documents that other programs wrote may
-/// lack our fields; they read as the fields' defaults, here as in [`Assignment`].
+/// Finds the document with this id if `guard` admits it. An absent field reads as its default, as
+/// in [`Assignment`]: other programs do not write all of ours.
 pub(super) fn filter_of(id: &str, guard: &Guard) -> Document {
     let statuses: Vec<&str> = guard
         .statuses

@@ -1,4 +1,4 @@
-//! Opening the file, and what to say when that fails.
+//! Opens the file.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::StoreError;
 
-/// How long to wait for another process that writes.
+/// How long to wait for the lock of another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Statements that a connection keeps prepared; more than there are.
+/// Prepared statements that a connection keeps: more than there are.
 const PREPARED: usize = 64;
 
 /// Pages of the write-ahead log (4 KiB each) at which a commit empties it. Most of them are in the
@@ -64,7 +64,7 @@ CREATE TABLE workers (
 CREATE INDEX beats ON workers (at);
 ";
 
-/// Why the file did not do what was asked.
+/// An operation on the file that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the SQLite file `{path}`: {reason}")]
 pub(super) struct Fault {
@@ -143,7 +143,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
     if version(connection)? != 0 {
         return version(connection);
     }
-    // Another process may be at it too: look again once the file is ours.
+    // Another process may make the tables too: check again with the lock held.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if version(&transaction)? == 0 {
         transaction.execute_batch(SCHEMA)?;

@@ -1,4 +1,4 @@
-//! Connections that read.
+//! A pool of connections that read.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,14 +8,14 @@ use tokio::sync::Semaphore;
 
 use super::connection::{self, Fault};
 
-/// Reads at a time.
+/// Reads at a time at most.
 const READERS: usize = 4;
 
-/// A few connections, opened when they are first needed.
+/// At most [`READERS`] connections, each opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct Readers {
     path: Arc<Path>,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -23,7 +23,7 @@ impl Readers {
     pub(super) fn new(path: Arc<Path>) -> Self {
         Self {
             path,
-            room: Arc::new(Semaphore::new(READERS)),
+            permits: Arc::new(Semaphore::new(READERS)),
             idle: Mutex::default(),
         }
     }
@@ -33,10 +33,10 @@ impl Readers {
         this: &Arc<Self>,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let room = Arc::clone(&this.room).acquire_owned().await;
+        let permit = Arc::clone(&this.permits).acquire_owned().await;
         let readers = Arc::clone(this);
         let answer = tokio::task::spawn_blocking(move || {
-            let _room = room;
+            let _permit = permit;
             let connection = readers.take()?;
             let answer = query(&connection);
             readers.give_back(connection);

@@ -1,5 +1,5 @@
-//! Every statement. Each query goes by an index and needs no sorting, so that its cost does not
-//! grow with the number of documents; a test asks SQLite for its plans.
+//! Every statement. Each query uses an index and sorts nothing, so that its cost does not grow with
+//! the number of documents; a test checks SQLite's query plans.
 
 use rusqlite::{Connection, OptionalExtension as _, Params, ToSql};
 
@@ -12,6 +12,8 @@ pub(super) const INSERT: &str =
 pub(super) const REPLACE: &str = "UPDATE assignments SET document = ?2 WHERE id = ?1";
 
 pub(super) const GET: &str = "SELECT id, document FROM assignments WHERE id = ?1";
+
+const STATUS: &str = "SELECT status FROM assignments WHERE id = ?1";
 
 pub(super) const DUE: &str = "SELECT id, document FROM assignments
     WHERE wake_at <= ?1 ORDER BY wake_at LIMIT ?2";
@@ -32,7 +34,7 @@ pub(super) const PENDING_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM ass
     WHERE status = 'pending' AND created_at < ?1 LIMIT ?2)";
 
 pub(super) const OLDEST_PENDING: &str = "SELECT created_at FROM assignments
-    WHERE status = 'pending' ORDER BY created_at LIMIT 1";
+    WHERE status = 'pending' AND created_at >= 0 ORDER BY created_at LIMIT ?1";
 
 pub(super) const FINISHED_BETWEEN: &str = "SELECT id, document FROM assignments
     WHERE finished_at > ?1 AND finished_at <= ?2 ORDER BY finished_at LIMIT ?3";
@@ -46,19 +48,21 @@ pub(super) const SCAN: &str =
 pub(super) const CHARGE: &str = "INSERT INTO limits (subject, window, count) VALUES (?1, ?2, 1)
     ON CONFLICT (subject, window) DO UPDATE SET count = count + 1 RETURNING count";
 
-pub(super) const FORGET_COUNTS: &str = "DELETE FROM limits WHERE window < ?1";
+pub(super) const DELETE_OLD_COUNTS: &str = "DELETE FROM limits WHERE window < ?1";
 
-pub(super) const BEAT: &str = "INSERT INTO workers (worker, at, heartbeat) VALUES (?1, ?2, ?3)
+pub(super) const RECORD_HEARTBEAT: &str =
+    "INSERT INTO workers (worker, at, heartbeat) VALUES (?1, ?2, ?3)
     ON CONFLICT (worker) DO UPDATE SET at = excluded.at, heartbeat = excluded.heartbeat";
 
-pub(super) const FORGET_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
+pub(super) const DELETE_OLD_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
 
-/// Every query but the lists, for the test of their plans.
+/// Every query but the lists, for the test of the query plans.
 #[cfg(test)]
-pub(super) const READS: [&str; 13] = [
+pub(super) const READS: [&str; 14] = [
     GET,
+    STATUS,
     DUE,
     NOT_DUE_YET,
     LATEST,
@@ -68,8 +72,8 @@ pub(super) const READS: [&str; 13] = [
     FINISHED_BETWEEN,
     FINISHED_SINCE,
     SCAN,
-    FORGET_COUNTS,
-    FORGET_HEARTBEATS,
+    DELETE_OLD_COUNTS,
+    DELETE_OLD_HEARTBEATS,
     HEARTBEATS,
 ];
 
@@ -105,6 +109,24 @@ pub(super) fn number(
     connection
         .prepare_cached(sql)?
         .query_row(parameters, |row| row.get(0))
+}
+
+/// The statuses of those of `ids` that exist.
+pub(super) fn statuses(
+    connection: &Connection,
+    ids: Vec<String>,
+) -> rusqlite::Result<Vec<(String, Status)>> {
+    let mut statement = connection.prepare_cached(STATUS)?;
+    let mut found = Vec::new();
+    for id in ids {
+        let status: Option<String> = statement
+            .query_row([&id], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let status = status.and_then(|it| serde_json::from_value(it.into()).ok());
+        found.extend(status.map(|status| (id, status)));
+    }
+    Ok(found)
 }
 
 /// The latest `success` with this reuse key.

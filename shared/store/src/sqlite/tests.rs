@@ -5,7 +5,6 @@ use rusqlite::StatementStatus;
 use serde_json::json;
 
 use super::*;
-use atelier_domain::assignment::Status;
 use atelier_domain::transition;
 
 fn file() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -158,14 +157,14 @@ async fn an_unreadable_document_is_named_and_hides_no_other() {
         error.contains("`a`") && error.contains("prompt") | error.contains("string"),
         "{error}"
     );
-    let bury = transition::bury(Timestamp::from_seconds(1.0), Timestamp::from_seconds(2.0));
+    let delete = transition::delete(Timestamp::from_seconds(1.0), Timestamp::from_seconds(2.0));
     assert!(matches!(
-        store.apply("a", &bury).await,
+        store.apply("a", &delete).await,
         Err(StoreError::Unreadable { id, .. }) if id == "a"
     ));
     let due = store.due(Timestamp::from_seconds(1e9), 10).await.unwrap();
     assert_eq!(due, [assignment("b")]);
-    assert!(store.apply("b", &bury).await.unwrap().is_some());
+    assert!(store.apply("b", &delete).await.unwrap().is_some());
 }
 
 #[tokio::test]

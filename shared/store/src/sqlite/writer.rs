@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::connection::{self, Fault};
 
-/// Commands in one transaction at most, so that the first need not wait long for the last.
+/// Commands in one transaction at most: bounds how long the first waits for the last.
 const MAX_BATCH: usize = 256;
 
 /// Between two checkpoints.
@@ -21,11 +21,11 @@ type Work = Box<dyn FnOnce(&Connection) -> rusqlite::Result<()> + Send>;
 
 struct Command {
     work: Work,
-    /// Told once the work is on the disk, or that it is not.
+    /// Receives whether the work is on the disk.
     done: oneshot::Sender<Result<(), Fault>>,
 }
 
-/// The thread. It ends, with everything written that it was told, when this is dropped.
+/// The threads. When this is dropped they write what was sent to them, then end.
 #[derive(Debug)]
 pub(super) struct Writer {
     path: Arc<Path>,
@@ -60,16 +60,16 @@ impl Writer {
     }
 
     /// Runs `work` in the next transaction and returns its result once that is on the disk. An
-    /// error of `work` leaves the others of the transaction as they are.
+    /// error of `work` does not roll back the other commands of the transaction.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         let ended = || Fault::new(&self.path, "its writer has ended");
         let (slot, result) = oneshot::channel();
-        let (done, verdict) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
-            // Nobody takes it where the caller has gone; the work is done all the same.
+            // The caller may have been cancelled; the work is done all the same.
             let _ = slot.send(work(connection)?);
             Ok(())
         });
@@ -77,7 +77,7 @@ impl Writer {
             .as_ref()
             .and_then(|commands| commands.send(Command { work, done }).ok())
             .ok_or_else(ended)?;
-        verdict.await.map_err(|_| ended())??;
+        outcome.await.map_err(|_| ended())??;
         result.await.map_err(|_| ended())
     }
 }
@@ -113,7 +113,7 @@ fn checkpoint_all(connection: &Connection, stop: &mpsc::Receiver<()>) {
     }
 }
 
-/// Runs the commands in one transaction and tells each what became of it.
+/// Runs the commands in one transaction and sends each its result.
 fn commit(connection: &mut Connection, commands: impl Iterator<Item = Command>, path: &Path) {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
@@ -134,10 +134,10 @@ fn commit(connection: &mut Connection, commands: impl Iterator<Item = Command>, 
             }
         }
     }
-    let verdict = transaction
+    let outcome = transaction
         .commit()
         .map_err(|error| Fault::new(path, error));
     for done in written {
-        let _ = done.send(verdict.clone());
+        let _ = done.send(outcome.clone());
     }
 }

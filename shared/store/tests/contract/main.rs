@@ -153,11 +153,11 @@ async fn status(store: &dyn Store, id: &str) -> Status {
     store.get(id).await.unwrap().unwrap().s3_upload_status
 }
 
-/// Ends `assignment` with a tombstone.
-async fn bury(store: &dyn Store, id: &str) {
-    let buried = store
-        .apply(id, &transition::bury(NOW, at(1030.0)))
+/// Leaves a tombstone of the assignment with this id.
+async fn delete(store: &dyn Store, id: &str) {
+    let tombstone = store
+        .apply(id, &transition::delete(NOW, at(1030.0)))
         .await
         .unwrap();
-    assert_eq!(buried.unwrap().s3_upload_status, Status::Deleted);
+    assert_eq!(tombstone.unwrap().s3_upload_status, Status::Deleted);
 }

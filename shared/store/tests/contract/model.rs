@@ -28,7 +28,7 @@ enum Act {
     SetPermanent(bool),
     SucceedTagDue(u8),
     Tagged(bool),
-    Bury,
+    Delete,
     Erased,
     TakeDue,
 }
@@ -53,7 +53,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<bool>().prop_map(Act::SetPermanent),
         1 => holder().prop_map(Act::SucceedTagDue),
         1 => any::<bool>().prop_map(Act::Tagged),
-        1 => Just(Act::Bury),
+        1 => Just(Act::Delete),
         1 => Just(Act::Erased),
         2 => Just(Act::TakeDue),
     ]
@@ -90,7 +90,7 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
             transition::succeed_tag_due(&token(by), &finished("key"), now, later)
         }
         Act::Tagged(permanent) => transition::tagged(*permanent),
-        Act::Bury => transition::bury(now, later),
+        Act::Delete => transition::delete(now, later),
         Act::Erased => transition::erased(seen, Some(later)),
         Act::TakeDue => transition::take_due(seen, now, Duration::from_secs(60))?,
     })

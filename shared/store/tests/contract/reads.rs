@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{NOW, at, bury, claim_of, finished, for_every_store, ids, put, token};
+use super::{NOW, at, claim_of, delete, finished, for_every_store, ids, put, token};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::transition;
@@ -20,10 +20,12 @@ for_every_store!(
     the_latest_picture_is_reused,
     a_teacher_reuses_only_own_pictures,
     pending_documents_are_counted_up_to_a_cap,
-    the_oldest_pending_document_is_found,
+    many_statuses_are_read_at_once,
+    the_oldest_pending_documents_are_found,
+    equal_and_exact_times_come_back_from_the_oldest,
     finished_documents_are_listed_and_counted,
     a_scan_meets_every_document,
-    workers_words_replace_each_other,
+    a_heartbeat_replaces_the_one_before,
 );
 
 fn of(teacher_id: Option<&str>, status: Option<Status>) -> Filter {
@@ -113,7 +115,7 @@ async fn a_list_shows_only_what_was_asked_for(store: Arc<dyn Store>) {
         .await;
     }
     put(&*store, "f", json!({})).await;
-    bury(&*store, "gone").await;
+    delete(&*store, "gone").await;
     let cases: [(Filter, &[&str]); 8] = [
         (of(None, None), &["f", "e", "d", "c", "b", "a"]),
         (of(Some("t"), None), &["e", "b", "a"]),
@@ -134,12 +136,34 @@ async fn many_are_got_at_once(store: Arc<dyn Store>) {
     for n in 0..10 {
         put(&*store, &format!("a{n}"), json!({})).await;
     }
-    bury(&*store, "a3").await;
+    delete(&*store, "a3").await;
     let wanted = ["a2", "a3", "a9", "nobody"].map(str::to_owned);
     let mut found = store.get_many(&wanted).await.unwrap();
     found.sort_by(|one, other| one.assignment_id.cmp(&other.assignment_id));
     assert_eq!(ids(&found), ["a2", "a3", "a9"]);
     assert_eq!(store.get_many(&[]).await.unwrap(), []);
+}
+
+async fn many_statuses_are_read_at_once(store: Arc<dyn Store>) {
+    let named = [
+        ("a", Status::Pending),
+        ("b", Status::Success),
+        ("c", Status::Failed),
+        ("d", Status::NoImage),
+        ("e", Status::Deleted),
+    ];
+    for (id, status) in named {
+        let fields = json!({ "s3_upload_status": status, "prompt": "é".repeat(400_000) });
+        put(&*store, id, fields).await;
+    }
+    put(&*store, "of nobody who waits", json!({})).await;
+    let wanted = ["c", "nobody", "a", "e", "b", "d"].map(str::to_owned);
+    let mut found = store.statuses(&wanted).await.unwrap();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(found, named.map(|(id, status)| (id.to_owned(), status)));
+    assert_eq!(store.statuses(&[]).await.unwrap(), []);
+    let thousand: Vec<String> = (0..1_000).map(|n| format!("{n:064}")).collect();
+    assert_eq!(store.statuses(&thousand).await.unwrap(), []);
 }
 
 async fn due_documents_come_earliest_first(store: Arc<dyn Store>) {
@@ -152,7 +176,7 @@ async fn due_documents_come_earliest_first(store: Arc<dyn Store>) {
     assert_eq!(ids(&store.due(NOW, 2).await.unwrap()), ["c", "b"]);
     assert_eq!(store.due(at(500.0), 10).await.unwrap(), []);
     // A tombstone is due as well.
-    bury(&*store, "never").await;
+    delete(&*store, "never").await;
     assert_eq!(store.due(at(2000.0), 10).await.unwrap().len(), 5);
 }
 
@@ -217,7 +241,7 @@ async fn the_latest_picture_is_reused(store: Arc<dyn Store>) {
     let unknown = ["unknown".to_owned()];
     assert_eq!(store.reusable(&unknown, None).await.unwrap(), None);
     assert_eq!(store.reusable(&[], None).await.unwrap(), None);
-    bury(&*store, "latest").await;
+    delete(&*store, "latest").await;
     let latest = store.reusable(&keys, None).await.unwrap();
     assert_eq!(found(latest).as_deref(), Some("latest of t"));
 }
@@ -268,8 +292,8 @@ async fn pending_documents_are_counted_up_to_a_cap(store: Arc<dyn Store>) {
     }
 }
 
-async fn the_oldest_pending_document_is_found(store: Arc<dyn Store>) {
-    assert_eq!(store.oldest_pending().await.unwrap(), None);
+async fn the_oldest_pending_documents_are_found(store: Arc<dyn Store>) {
+    assert_eq!(store.oldest_pending(1).await.unwrap(), []);
     put(&*store, "a", json!({"created_at": 20.5})).await;
     put(&*store, "b", json!({"created_at": 10.25})).await;
     put(
@@ -278,9 +302,39 @@ async fn the_oldest_pending_document_is_found(store: Arc<dyn Store>) {
         json!({"created_at": 5.0, "s3_upload_status": "success"}),
     )
     .await;
-    assert_eq!(store.oldest_pending().await.unwrap(), Some(at(10.25)));
-    bury(&*store, "b").await;
-    assert_eq!(store.oldest_pending().await.unwrap(), Some(at(20.5)));
+    put(&*store, "d", json!({"created_at": 15.0})).await;
+    for (limit, expected) in [
+        (0, &[][..]),
+        (1, &[10.25]),
+        (2, &[10.25, 15.0]),
+        (9, &[10.25, 15.0, 20.5]),
+    ] {
+        let expected: Vec<_> = expected.iter().copied().map(at).collect();
+        assert_eq!(store.oldest_pending(limit).await.unwrap(), expected);
+    }
+    delete(&*store, "b").await;
+    assert_eq!(store.oldest_pending(1).await.unwrap(), [at(15.0)]);
+}
+
+async fn equal_and_exact_times_come_back_from_the_oldest(store: Arc<dyn Store>) {
+    let mut times = Vec::new();
+    for n in 0..12 {
+        let created_at = at(1_764_030_483.0 + f64::from(n / 3) * 0.123_457_1);
+        let fields = json!({ "created_at": created_at });
+        put(&*store, &format!("a{n}"), fields).await;
+        times.push(created_at);
+    }
+    let oldest = store.oldest_pending(100).await.unwrap();
+    assert_eq!(oldest, times);
+    // Each document's place among them is what is counted before it.
+    for time in times {
+        for cap in [0, 4, 100] {
+            let counted = store.pending_before(time, cap).await.unwrap();
+            let oldest = store.oldest_pending(cap).await.unwrap();
+            let place = oldest.partition_point(|it| *it < time);
+            assert_eq!(place, counted as usize, "{time:?}, to {cap}");
+        }
+    }
 }
 
 async fn finished_documents_are_listed_and_counted(store: Arc<dyn Store>) {
@@ -323,7 +377,7 @@ async fn a_scan_meets_every_document(store: Arc<dyn Store>) {
     for id in ["Z", "a", "_", "0", "-", "zz", "z"] {
         put(&*store, id, json!({})).await;
     }
-    bury(&*store, "a").await;
+    delete(&*store, "a").await;
     let mut met: Vec<String> = Vec::new();
     loop {
         let after = met.last().map(String::as_str);
@@ -336,9 +390,9 @@ async fn a_scan_meets_every_document(store: Arc<dyn Store>) {
     assert_eq!(met, ["-", "0", "Z", "_", "a", "z", "zz"]);
 }
 
-async fn workers_words_replace_each_other(store: Arc<dyn Store>) {
+async fn a_heartbeat_replaces_the_one_before(store: Arc<dyn Store>) {
     let now = atelier_domain::timestamp::Timestamp::now();
-    let word = |worker: &str, ago: u64| Heartbeat {
+    let heartbeat = |worker: &str, ago: u64| Heartbeat {
         worker: worker.to_owned(),
         started_at: at(5.0),
         at: now - std::time::Duration::from_secs(ago),
@@ -350,12 +404,17 @@ async fn workers_words_replace_each_other(store: Arc<dyn Store>) {
         jobs_finished: 6,
         resident_bytes: 1 << 33,
     };
-    for heartbeat in [word("a", 60), word("b", 50), word("c", 20), word("a", 10)] {
-        store.beat(&heartbeat).await.unwrap();
+    for each in [
+        heartbeat("a", 60),
+        heartbeat("b", 50),
+        heartbeat("c", 20),
+        heartbeat("a", 10),
+    ] {
+        store.record_heartbeat(&each).await.unwrap();
     }
     let since = now - std::time::Duration::from_secs(30);
-    let mut heard = store.heartbeats(since).await.unwrap();
-    heard.sort_by(|one, other| one.worker.cmp(&other.worker));
-    assert_eq!(heard, [word("a", 10), word("c", 20)]);
+    let mut found = store.heartbeats(since).await.unwrap();
+    found.sort_by(|one, other| one.worker.cmp(&other.worker));
+    assert_eq!(found, [heartbeat("a", 10), heartbeat("c", 20)]);
     assert_eq!(store.heartbeats(at(0.0)).await.unwrap().len(), 3);
 }

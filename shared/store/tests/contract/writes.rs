@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{NOW, assignment, at, bury, claim_of, finished, for_every_store, put, status, token};
+use super::{NOW, assignment, at, claim_of, delete, finished, for_every_store, put, status, token};
 use atelier_domain::assignment::{Assignment, FailureNote, Status};
 use atelier_domain::transition::{self, Budget, Transition};
 use atelier_store::{Insert, Store};
@@ -38,7 +38,7 @@ async fn an_id_is_taken_once(store: Arc<dyn Store>) {
 
 async fn a_tombstone_keeps_its_id(store: Arc<dyn Store>) {
     let first = put(&*store, "a", json!({"teacher_id": "t"})).await;
-    bury(&*store, "a").await;
+    delete(&*store, "a").await;
     let Insert::Taken(tombstone) = store.insert(&first).await.unwrap() else {
         panic!("the id was free");
     };
@@ -196,7 +196,7 @@ fn transitions() -> Vec<(Transition, &'static [&'static str])> {
         (transition::tagged(false), &["success"]),
         (transition::tagged(true), &["permanent"]),
         (
-            transition::bury(NOW, later),
+            transition::delete(NOW, later),
             &[
                 "unclaimed",
                 "held",
