@@ -78,13 +78,7 @@ impl Server {
     }
 
     fn order(&self, kind: Kind) {
-        let order = Order {
-            service: Service::Sqs,
-            kind,
-            share: 1.0,
-            delay_ms: 0,
-            for_seconds: None,
-        };
+        let order = Order::new(Service::Sqs, kind);
         self.faults.add(order);
     }
 }
