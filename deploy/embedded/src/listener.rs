@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
@@ -12,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::faults::{Fault, Faults, Kind, Service};
+use crate::faults::{Answer, Fault, Faults, Kind, Service};
 
 /// How long requests on their way may go on after the stop. A long poll would hold it for 20 s.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -23,8 +25,9 @@ const STOP_GRACE: Duration = Duration::from_millis(500);
 struct Closed;
 
 /// Serves `router` until `stop`, then returns when the requests on their way are done or their
-/// half second of grace is over. Faults that look the same on every protocol (refuse, slow, hang,
-/// lost reply, error) strike here; any other is put into the request's extensions as [`Fault`].
+/// half second of grace is over. Faults that strike on every protocol alike (refuse, slow, hang,
+/// lost reply, cut, error, an ordered answer) strike here; any other is put into the request's
+/// extensions as [`Fault`].
 pub async fn serve(
     listener: TcpListener,
     service: Service,
@@ -76,18 +79,21 @@ pub async fn serve(
 }
 
 async fn strike(
-    mut request: Request<Body>,
+    request: Request<Body>,
     service: Service,
     faults: Faults,
     router: axum::Router,
 ) -> Result<Response<Body>, Closed> {
-    let Some(fault) = faults.draw(service) else {
+    let (parts, body) = request.into_parts();
+    let fault = faults.draw(service, &parts);
+    let mut request = Request::from_parts(parts, body);
+    let Some(fault) = fault else {
         return Ok(call(router, request).await);
     };
     match fault.kind {
         Kind::Refuse => Err(Closed),
         Kind::Hang => {
-            faults.over(fault).await;
+            faults.over(&fault).await;
             Err(Closed)
         }
         Kind::Slow => {
@@ -98,16 +104,52 @@ async fn strike(
             call(router, request).await;
             Err(Closed)
         }
+        Kind::Cut => cut(call(router, request).await).await,
         Kind::Error => {
-            let mut response = Response::new(Body::from("an ordered fault"));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            Ok(response)
+            let error = Answer {
+                status: 500,
+                body: "an ordered fault".to_owned(),
+                ..Answer::default()
+            };
+            Ok(answer(&error, service, request).await)
+        }
+        Kind::Answer => {
+            let ordered = fault.answer.unwrap_or_default();
+            Ok(answer(&ordered, service, request).await)
         }
         _ => {
             request.extensions_mut().insert::<Fault>(fault);
             Ok(call(router, request).await)
         }
     }
+}
+
+/// Reads the request to its end first: a client that still sends would see a reset connection in
+/// place of the answer.
+async fn answer(answer: &Answer, service: Service, request: Request<Body>) -> Response<Body> {
+    let mut body = request.into_body().into_data_stream();
+    while let Some(Ok(_)) = body.next().await {}
+    answer.response(service)
+}
+
+/// The response with the first half of its body, whose `content-length` promises the whole; then
+/// the connection is closed.
+async fn cut(response: Response<Body>) -> Result<Response<Body>, Closed> {
+    let (mut parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(|_| Closed)?;
+    if body.is_empty() {
+        return Err(Closed);
+    }
+    let length = HeaderValue::from(body.len());
+    parts.headers.insert(header::CONTENT_LENGTH, length);
+    let half = body.slice(..body.len() / 2);
+    let end = stream::once(async {
+        // Lets the connection send the half before it learns of the end.
+        tokio::task::yield_now().await;
+        Err(Closed)
+    });
+    let halves = stream::iter([Ok::<Bytes, Closed>(half)]).chain(end);
+    Ok(Response::from_parts(parts, Body::from_stream(halves)))
 }
 
 async fn call(router: axum::Router, request: Request<Body>) -> Response<Body> {

@@ -5,6 +5,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use http::request::Parts;
+use subtle::ConstantTimeEq as _;
 use time::format_description::BorrowedFormatItem;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
@@ -92,11 +93,11 @@ pub fn verify(request: &Parts, body: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::Expired);
     }
     let expected = signature_of(request, &claims, signed_at.assume_utc(), body);
-    if expected.as_deref() == Some(claims.signature) {
-        Ok(())
-    } else {
-        Err(Refusal::Mismatch)
-    }
+    let matches = expected.is_some_and(|expected| {
+        let (expected, given) = (expected.as_bytes(), claims.signature.as_bytes());
+        expected.ct_eq(given).into()
+    });
+    matches.then_some(()).ok_or(Refusal::Mismatch)
 }
 
 /// The signature that this request must have, in hexadecimal digits; `None` where it lacks a header

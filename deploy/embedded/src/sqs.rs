@@ -287,3 +287,21 @@ fn each<T>(
     }
     json!({"Successful": successful, "Failed": failed})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::Service;
+
+    #[tokio::test]
+    async fn every_operation_that_a_fault_can_name_is_served() {
+        let sqs = Sqs::new("http://localhost", Counters::default());
+        for operation in Service::Sqs.operations() {
+            let answer = sqs.answer(operation, Input(Map::new()), None).await;
+            assert!(
+                !matches!(answer, Err(Error::InvalidAction(_))),
+                "{operation}"
+            );
+        }
+    }
+}

@@ -141,11 +141,8 @@ impl Cloud {
 
     fn order(&self, service: Service, kind: Kind) {
         self.faults.add(Order {
-            service,
-            kind,
-            share: 1.0,
             delay_ms: 200,
-            for_seconds: None,
+            ..Order::new(service, kind)
         });
     }
 }

@@ -97,13 +97,7 @@ impl Server {
 
     fn order(&self, kind: Kind) {
         self.faults.clear();
-        self.faults.add(Order {
-            service: Service::Bedrock,
-            kind,
-            share: 1.0,
-            delay_ms: 0,
-            for_seconds: None,
-        });
+        self.faults.add(Order::new(Service::Bedrock, kind));
     }
 
     fn count(&self, operation: &str) -> u64 {

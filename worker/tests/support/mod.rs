@@ -227,11 +227,8 @@ impl Bench {
 
     pub(crate) fn fault(&self, service: Service, kind: Kind, share: f64) {
         self.cloud.faults().add(Order {
-            service,
-            kind,
             share,
-            delay_ms: 0,
-            for_seconds: None,
+            ..Order::new(service, kind)
         });
     }
 

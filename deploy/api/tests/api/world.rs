@@ -155,13 +155,7 @@ impl World {
     }
 
     pub(crate) fn fault(&self, service: Service, kind: Kind) {
-        self.cloud.faults().add(Order {
-            service,
-            kind,
-            share: 1.0,
-            delay_ms: 0,
-            for_seconds: None,
-        });
+        self.cloud.faults().add(Order::new(service, kind));
     }
 
     pub(crate) fn sent(&self) -> u64 {

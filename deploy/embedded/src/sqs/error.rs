@@ -65,9 +65,6 @@ pub enum Error {
     /// Valid in SQS, but not for this queue or at this moment.
     #[error("{0}")]
     UnsupportedOperation(String),
-    /// No such task, or no such queue in a redrive.
-    #[error("The resource that you specified for the {0} parameter doesn't exist.")]
-    ResourceNotFound(&'static str),
     /// A parameter is out of its range.
     #[error("Value {value} for parameter {parameter} is invalid. Reason: {reason}")]
     InvalidParameterValue {
@@ -170,10 +167,6 @@ impl Error {
                 "com.amazonaws.sqs#UnsupportedOperation",
                 "AWS.SimpleQueueService.UnsupportedOperation",
             ),
-            Self::ResourceNotFound(_) => (
-                "com.amazonaws.sqs#ResourceNotFoundException",
-                "ResourceNotFoundException",
-            ),
             Self::InvalidParameterValue { .. } => (
                 "com.amazon.coral.service#InvalidParameterValueException",
                 "InvalidParameterValue",
@@ -202,7 +195,6 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::AccessDenied | Self::Refused(_) => StatusCode::FORBIDDEN,
-            Self::ResourceNotFound(_) => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -138,13 +138,7 @@ async fn ordered_faults_look_like_those_of_s3() {
         (Kind::Denied, "AccessDenied"),
         (Kind::Missing, "NoSuchBucket"),
     ] {
-        s3.faults.add(Order {
-            service: Service::S3,
-            kind,
-            share: 1.0,
-            delay_ms: 0,
-            for_seconds: None,
-        });
+        s3.faults.add(Order::new(Service::S3, kind));
         assert_eq!(s3.get("a").await.unwrap_err(), code);
         s3.faults.clear();
     }
