@@ -1,9 +1,9 @@
 //! The embedded CDN: a caching proxy before the bucket, as CloudFront with origin access control
 //! is, and CloudFront's CreateInvalidation on the same address.
 //!
-//! Only the path names an object: query strings and cookies mean nothing. What the origin refuses
-//! or does not have is answered with a placeholder, status 200, that is kept for seconds only. The
-//! object's user metadata stays behind.
+//! Only the path names an object: query strings and cookies are ignored. Where the origin refuses or
+//! has no object, the answer is a placeholder, status 200, that is cached for seconds only. The
+//! object's user metadata is not passed on.
 
 mod answer;
 mod cache;
@@ -54,7 +54,7 @@ pub fn router(origin: Origin, counters: Counters) -> Router {
     router_with_clock(origin, counters, Instant::now)
 }
 
-/// As [`router`], by the time that `now` tells.
+/// As [`router`], with `now` as its clock.
 pub fn router_with_clock(
     origin: Origin,
     counters: Counters,
@@ -124,7 +124,7 @@ fn x_cache(served: Served) -> &'static str {
     }
 }
 
-/// The object, the part of it that is asked for, or that the viewer has it already.
+/// The object (200), the requested range of it (206), or 304 if the viewer has it already.
 fn answer(asked: &HeaderMap, content: &Content) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.headers_mut() = content.headers.clone();

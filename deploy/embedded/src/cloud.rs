@@ -21,17 +21,17 @@ use crate::{cdn, listener, s3};
 const BUCKET: &str = "atelier-pictures";
 /// The queue of the jobs.
 const JOBS: &str = "atelier-jobs";
-/// The queue of the messages that SQS gave up on.
+/// The queue of the dead letters.
 const DEAD_LETTERS: &str = "atelier-dead-letters";
 /// The CDN's id for the calls that invalidate.
 const DISTRIBUTION_ID: &str = "EATELIER";
-/// The region that everything says it is in.
+/// The region of every service.
 const REGION: &str = "us-east-1";
 
 /// What a cloud starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where objects and ports are kept; made if there is none.
+    /// The directory of objects and ports; created if it is missing.
     pub data: PathBuf,
     /// How the model behaves; it may be changed while the cloud runs.
     pub behavior: Behavior,
@@ -150,12 +150,12 @@ impl Cloud {
         &self.counters
     }
 
-    /// Long polls of the queue end at once from now on: nobody sends any more.
+    /// From now on long polls of the queue end at once, since no more messages are sent.
     pub fn end_long_polls(&self) {
         self.sqs.end_long_polls();
     }
 
-    /// Stops every service; requests on their way get half a second.
+    /// Stops every service; requests in progress get 500 ms.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -217,7 +217,7 @@ fn address(socket: &TcpListener) -> anyhow::Result<String> {
 struct Ports(BTreeMap<String, u16>);
 
 impl Ports {
-    /// None are kept where the file is missing or is not ours: the ports are chosen anew.
+    /// Empty where the file is missing or cannot be read: new ports are chosen then.
     fn read(data: &Path) -> Self {
         let text = std::fs::read(data.join("ports.json")).unwrap_or_default();
         Self(serde_json::from_slice(&text).unwrap_or_default())
@@ -236,7 +236,7 @@ impl Ports {
         let socket = match TcpListener::bind(("127.0.0.1", kept)).await {
             Ok(socket) => socket,
             Err(error) => {
-                tracing::warn!(service, kept, %error, "the port is taken, another is chosen");
+                tracing::warn!(service, kept, %error, "the port is in use, another is chosen");
                 let any = TcpListener::bind(("127.0.0.1", 0)).await;
                 any.with_context(|| format!("no port is free for {service}"))?
             }

@@ -107,7 +107,7 @@ async fn end_faults(State(control): State<Control>) -> StatusCode {
 /// What changes about the model; what is absent stays as it is.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TemperChange {
+struct BehaviorChange {
     latency_ms: Option<u64>,
     throttle: Option<f64>,
     failure: Option<f64>,
@@ -129,7 +129,7 @@ async fn change_behavior(
     State(control): State<Control>,
     body: Bytes,
 ) -> Result<StatusCode, BadInput> {
-    let change: TemperChange = read(&body)?;
+    let change: BehaviorChange = read(&body)?;
     let mut settings = control.behavior.get();
     if let Some(latency_ms) = change.latency_ms {
         within("latency_ms", latency_ms as f64, MAX_LATENCY_MS as f64)?;

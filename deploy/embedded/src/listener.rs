@@ -1,5 +1,5 @@
-//! What every listener of the embedded cloud does alike: accept, strike with the faults in force,
-//! hand the rest to the service.
+//! The listener of every service: accepts connections, applies the faults in force, passes the
+//! rest to the service.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use crate::faults::{Answer, Fault, Faults, Kind, Service};
 
-/// How long requests on their way may go on after the stop. A long poll would hold it for 20 s.
+/// How long requests in progress may go on after the stop; a long poll could last 20 s.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// Closes the connection without an answer.
@@ -24,8 +24,8 @@ const STOP_GRACE: Duration = Duration::from_millis(500);
 #[error("the connection is closed by an ordered fault")]
 struct Closed;
 
-/// Serves `router` until `stop`, then returns when the requests on their way are done or their
-/// half second of grace is over. Faults that strike on every protocol alike (refuse, slow, hang,
+/// Serves `router` until `stop`, then returns when the requests in progress are done or their
+/// 500 ms of grace are over. Faults that strike on every protocol alike (refuse, slow, hang,
 /// lost reply, cut, error, an ordered answer) strike here; any other is put into the request's
 /// extensions as [`Fault`].
 pub async fn serve(

@@ -55,7 +55,7 @@ const RETIRED: [&str; 5] = [
     "stability.stable-image-ultra-v1:0",
 ];
 
-/// How a model wants to be asked, and how it answers.
+/// The format of a model's requests and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Amazon,
@@ -66,21 +66,21 @@ enum Family {
 struct Model {
     behavior: Behavior,
     counters: Counters,
-    /// As many paintings at once as there are cores.
-    easels: Arc<Semaphore>,
-    /// Takes turns where a fault or a filter shows in two ways.
-    turn: Arc<AtomicUsize>,
+    /// One permit a core: painting uses the processor.
+    painters: Arc<Semaphore>,
+    /// Counts the faults and filters that alternate between several forms.
+    alternation: Arc<AtomicUsize>,
 }
 
-/// Serves the models. What ordered faults look like is the service's own business: throttled,
-/// denied, missing, garbage, filtered and retired are answered here.
+/// Serves the models. The faults throttle, denied, missing, garbage, filtered and retired are
+/// answered here, since they have a form of their own on this protocol.
 pub fn router(behavior: Behavior, counters: Counters) -> Router {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let model = Model {
         behavior,
         counters,
-        easels: Arc::new(Semaphore::new(cores)),
-        turn: Arc::default(),
+        painters: Arc::new(Semaphore::new(cores)),
+        alternation: Arc::default(),
     };
     Router::new()
         .route("/model/{model_id}/invoke", post(invoke))
@@ -149,13 +149,13 @@ impl Model {
         answer
     }
 
-    /// Fails a share of the calls, as [`Settings`] ask for.
+    /// Throttles and fails the shares of the calls that `behavior` sets.
     fn fail_at_random(&self, behavior: &Settings) -> Result<(), Error> {
         if fastrand::f64() < behavior.throttle {
             return Err(Error::throttled());
         }
         if fastrand::f64() < behavior.failure {
-            return Err(match self.turn() % 3 {
+            return Err(match self.alternate() % 3 {
                 0 => Error::new(
                     Exception::ServiceUnavailable,
                     "Bedrock is unable to process your request.",
@@ -178,7 +178,7 @@ impl Model {
         self.counters.add(Service::Bedrock, "declined");
         match family {
             Family::Stability => Ok(stability::filtered(seed)),
-            Family::Amazon if self.turn().is_multiple_of(2) => Ok(amazon::filtered()),
+            Family::Amazon if self.alternate().is_multiple_of(2) => Ok(amazon::filtered()),
             Family::Amazon => Err(Error::new(
                 Exception::Validation,
                 "This request has been blocked by our content filters.",
@@ -189,7 +189,7 @@ impl Model {
     /// Alternately JSON that is cut off, and bytes that are no picture.
     fn garbage(&self, family: Family, seed: u64) -> Bytes {
         let nothing = wrap(family, seed, &[b"These bytes are no picture.".to_vec()]);
-        if self.turn().is_multiple_of(2) {
+        if self.alternate().is_multiple_of(2) {
             nothing.slice(..nothing.len() / 2)
         } else {
             nothing
@@ -198,15 +198,15 @@ impl Model {
 
     async fn paint(&self, family: Family, order: Order) -> Result<Bytes, Error> {
         let unavailable = |_| Error::new(Exception::InternalServer, "The painter has stopped.");
-        let easel = self
-            .easels
+        let permit = self
+            .painters
             .clone()
             .acquire_owned()
             .await
             .map_err(|closed| unavailable(closed.to_string()))?;
         let counters = self.counters.clone();
         let painted = tokio::task::spawn_blocking(move || {
-            let _easel = easel;
+            let _permit = permit;
             let pictures: Vec<Vec<u8>> = (0..u64::from(order.count))
                 .map(|n| picture(&order, n))
                 .collect();
@@ -218,12 +218,12 @@ impl Model {
             .map_err(|failed| unavailable(failed.to_string()))
     }
 
-    fn turn(&self) -> usize {
-        self.turn.fetch_add(1, Ordering::Relaxed)
+    fn alternate(&self) -> usize {
+        self.alternation.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-/// What an ordered fault answers at once, whatever was asked.
+/// The error of an ordered fault, whatever the request is.
 fn struck(kind: Kind) -> Option<Error> {
     match kind {
         Kind::Throttle => Some(Error::throttled()),

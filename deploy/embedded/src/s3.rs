@@ -1,4 +1,4 @@
-//! The embedded S3: the protocol and the signatures are the `s3s` crate's, the storage is ours.
+//! The embedded S3: the protocol and the signatures are the `s3s` crate's, the storage is in this module.
 //!
 //! Multipart uploads are not implemented, and a body is held in memory, so that an object has at
 //! most [`MAX_OBJECT_BYTES`]. A conditional write never answers 409 (`ConditionalRequestConflict`):
@@ -38,7 +38,7 @@ use buckets::Buckets;
 pub use upload::MAX_OBJECT_BYTES;
 
 /// The embedded S3 over the folder `data`, which holds a folder a bucket. The bucket `bucket` is
-/// made if there is none. Every bucket is versioned.
+/// created if it is missing. Every bucket is versioned.
 ///
 /// # Errors
 /// The folder cannot be read or written, or `bucket` is not a name for a bucket.
@@ -65,7 +65,7 @@ pub fn router(data: &Path, bucket: &str, counters: Counters) -> anyhow::Result<R
     Ok(Router::new().fallback_service(service))
 }
 
-/// The one pair of keys.
+/// The only pair of access keys.
 struct Credentials;
 
 #[async_trait::async_trait]

@@ -1,5 +1,5 @@
-//! SQS over its wire protocol (AWS JSON 1.0): standard queues in memory, whose costs do not grow
-//! with their depth.
+//! SQS over its wire protocol (AWS JSON 1.0): standard queues in memory. The cost of an operation
+//! is logarithmic in the queue's depth.
 
 mod account;
 mod clock;
@@ -41,7 +41,7 @@ const TARGET_PREFIX: &str = "AmazonSQS.";
 /// A batch has at most 1 MiB of text, which JSON's escapes make up to six times as long.
 const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
-/// What an operation answers: the members of its result.
+/// The members of an operation's result.
 type Answer = Result<Value, Error>;
 
 /// The queues of the embedded cloud; clones share them.
@@ -50,7 +50,7 @@ pub struct Sqs {
     account: Arc<Account>,
     endpoint: Arc<str>,
     counters: Counters,
-    /// Cancelled when nobody sends any more.
+    /// Cancelled when no more messages will be sent.
     quiet: CancellationToken,
 }
 
@@ -65,7 +65,7 @@ impl Sqs {
         }
     }
 
-    /// Long polls end at once from now on: nobody sends any more, so there is nothing to wait for.
+    /// From now on long polls end at once, since no more messages are sent.
     pub fn end_long_polls(&self) {
         self.quiet.cancel();
     }
@@ -86,7 +86,7 @@ impl Sqs {
         Ok(self.url(name))
     }
 
-    /// How many messages of all queues are where.
+    /// The number of messages of all queues in each state.
     pub fn depth(&self) -> Depth {
         let now = self.account.clock.now();
         let mut sum = Depth::default();
@@ -265,7 +265,7 @@ impl<T> Batch<T> {
     }
 }
 
-/// Does each entry by itself: one that fails does not fail the others.
+/// Applies `act` to each entry: one that fails does not fail the others.
 fn each<T>(
     entries: Vec<Entry<T>>,
     mut act: impl FnMut(T) -> Result<Map<String, Value>, Error>,

@@ -1,4 +1,4 @@
-//! What is painted on, and how it becomes bytes.
+//! The canvas, and its conversion to bytes.
 
 /// Red, green and blue as they are shown, 0 to 1; light may go above.
 pub(crate) type Color = [f32; 3];

@@ -1,4 +1,4 @@
-//! Views to a horizon: sky, mountains, trees, towns, and what lies before them.
+//! Landscapes: sky, mountains, trees, towns, foreground.
 
 mod ground;
 mod things;

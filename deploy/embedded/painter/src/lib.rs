@@ -1,6 +1,6 @@
-//! Paints a picture for a prompt. It stands in for a text-to-image model where none is at hand: the
-//! same prompt and seed give the same picture, the picture has to do with the words, and a file of
-//! it is as large and as noisy as a real model's.
+//! Paints a picture for a prompt. It stands in for a text-to-image model: the same prompt and
+//! seed give the same picture, the picture shows what the words name, and its file is about as
+//! large and as noisy as a real model's.
 //!
 //! A prompt is read into a scene (`scene`), painted in layers from far to near (`landscape`,
 //! `space`, `school`) on a canvas of light, and developed like a photograph (`canvas`).
@@ -16,7 +16,7 @@ use canvas::Canvas;
 use scene::Scene;
 
 /// Paints `prompt` as rows of red, green and blue bytes from the top left. A side is 1 to 4096
-/// pixels; what is outside is moved to the nearest end.
+/// pixels; values outside are clamped.
 pub fn paint(prompt: &str, seed: u64, width: u32, height: u32) -> Vec<u8> {
     let (width, height) = (side(width), side(height));
     let mut random = fastrand::Rng::with_seed(seed_of(prompt, seed));

@@ -1,4 +1,4 @@
-//! Reads a prompt: which words it has, and what they ask for.
+//! Reads a prompt into a scene by its words.
 
 /// What to paint.
 pub(crate) enum Scene {

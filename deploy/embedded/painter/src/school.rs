@@ -1,4 +1,4 @@
-//! What lessons are about: cells, atoms, shapes, the life of the sea.
+//! Subjects of lessons: cells, atoms, geometry, the sea.
 
 use std::f32::consts::TAU;
 
@@ -104,7 +104,7 @@ fn cell(
     });
 }
 
-/// A nucleus and its electrons on their ways.
+/// A nucleus and its electrons on their orbits.
 pub(crate) fn atom(canvas: &mut Canvas, random: &mut fastrand::Rng) {
     let accents = [
         (0x38_b0_ff, 0xff_78_40),

@@ -1,4 +1,4 @@
-//! What the embedded model promises of its pictures.
+//! The painter's promises: determinism, sizes, files.
 
 use atelier_painter::{paint, png};
 

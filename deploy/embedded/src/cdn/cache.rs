@@ -1,4 +1,4 @@
-//! What the CDN keeps, and how it asks the origin.
+//! The CDN's cache, and its requests to the origin.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use moka::ops::compute::{CompResult, Op};
 use super::freshness::ttl;
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
-/// How long an error of the origin is kept: the least that CloudFront's `error_caching_min_ttl`
+/// How long an error of the origin is cached: the least that CloudFront's `error_caching_min_ttl`
 /// should be for pictures that are about to appear.
 pub const ERROR_TTL: Duration = Duration::from_secs(5);
 
-/// Most bytes of objects that are kept: 256 MiB.
+/// The cache's size in bytes: 256 MiB.
 const CAPACITY_BYTES: u64 = 256 << 20;
-/// What an entry weighs beside its body, so that errors do not pile up for nothing.
+/// Bytes that an entry counts beside its body, so that cached errors are bounded too.
 const ENTRY_BYTES: usize = 512;
 /// CloudFront's defaults for the origin's connection and answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub struct Origin {
 pub(super) enum Served {
     /// The cache.
     Hit,
-    /// The cache, after the origin said that nothing has changed.
+    /// The cache, after the origin answered 304.
     RefreshHit,
     /// The origin.
     Miss,
@@ -61,22 +61,22 @@ pub(super) struct Content {
     pub body: Bytes,
 }
 
-/// What is kept of one key.
+/// The cache entry of one key.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// The object; `None` where the origin had none to show.
     pub content: Option<Content>,
-    /// How the entry came here.
+    /// How the entry was filled.
     served: Served,
-    /// When the origin was asked for it, or last said that it is unchanged.
-    asked_at: Instant,
+    /// When the origin was last requested for it.
+    fetched_at: Instant,
     fresh_for: Duration,
 }
 
-/// Tells the time; another than [`Instant::now`] for tests.
+/// The clock: [`Instant::now`], but for tests.
 pub(super) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
-/// An invalidation that answers under way must still obey.
+/// An invalidation that still applies to answers under way from the origin.
 struct Invalidation {
     pattern: Pattern,
     at: Instant,
@@ -87,7 +87,7 @@ struct Invalidation {
 pub(super) enum Pattern {
     /// One key.
     Key(String),
-    /// All that begin so.
+    /// All keys with this prefix.
     Prefix(String),
 }
 
@@ -128,7 +128,7 @@ impl Cache {
         }
     }
 
-    /// The object of `key`, asking the origin at most once for all who want it at the same time.
+    /// The object of `key`. Concurrent requests for one key make one request to the origin.
     pub(super) async fn get(&self, key: &str) -> (Arc<Entry>, Served) {
         if let Some(entry) = self.entries.get(key).await
             && self.is_fresh(key, &entry)
@@ -141,7 +141,7 @@ impl Cache {
             let before = before.map(moka::Entry::into_value);
             match before {
                 Some(entry) if self.is_fresh(key, &entry) => Op::Nop,
-                before => Op::Put(Arc::new(self.ask(key, before.as_deref()).await)),
+                before => Op::Put(Arc::new(self.fetch(key, before.as_deref()).await)),
             }
         });
         match computed.await {
@@ -155,11 +155,11 @@ impl Cache {
                 let served = served_again(&entry);
                 (entry, served)
             }
-            CompResult::StillNone(_) => unreachable!("nothing is left alone where nothing was"),
+            CompResult::StillNone(_) => unreachable!("an absent entry is always filled"),
         }
     }
 
-    /// Forgets what matches: what is kept, and what is on its way from the origin.
+    /// Invalidates what matches: cached entries, and answers under way from the origin.
     pub(super) fn invalidate(&self, patterns: &[Pattern]) -> impl Future<Output = ()> + use<> {
         let at = (self.now)();
         let patterns = patterns.to_vec();
@@ -171,7 +171,7 @@ impl Cache {
         async move {
             remove(&entries, &patterns, at).await;
             tokio::spawn(async move {
-                // By then every answer that was under way has come.
+                // By then every answer that was under way has arrived or timed out.
                 tokio::time::sleep(2 * ANSWER_TIMEOUT).await;
                 remove(&entries, &patterns, at).await;
                 lock(&invalidations).retain(|one| one.at > at);
@@ -179,26 +179,26 @@ impl Cache {
         }
     }
 
-    /// How long ago the origin was asked for `entry`.
+    /// The time since the origin was last requested for `entry`.
     pub(super) fn age(&self, entry: &Entry) -> Duration {
-        (self.now)().saturating_duration_since(entry.asked_at)
+        (self.now)().saturating_duration_since(entry.fetched_at)
     }
 
     fn is_fresh(&self, key: &str, entry: &Entry) -> bool {
         self.age(entry) < entry.fresh_for
             && !lock(&self.invalidations)
                 .iter()
-                .any(|one| one.at >= entry.asked_at && one.pattern.matches(key))
+                .any(|one| one.at >= entry.fetched_at && one.pattern.matches(key))
     }
 
-    /// Asks the origin, which need not send again what `before` holds.
-    async fn ask(&self, key: &str, before: Option<&Entry>) -> Entry {
-        let asked_at = (self.now)();
+    /// Requests `key` from the origin, on condition that it differs from `before`.
+    async fn fetch(&self, key: &str, before: Option<&Entry>) -> Entry {
+        let fetched_at = (self.now)();
         let known = before.and_then(|entry| entry.content.clone());
         let error = Entry {
             content: None,
             served: Served::Error,
-            asked_at,
+            fetched_at,
             fresh_for: ERROR_TTL,
         };
         if key.is_empty() {
@@ -215,26 +215,26 @@ impl Cache {
             .set_if_none_match(etag.map(str::to_owned));
         let status = match request.send().await {
             Ok(object) => match received(object).await {
-                Some(content) => return kept(content, Served::Miss, asked_at),
+                Some(content) => return kept(content, Served::Miss, fetched_at),
                 None => None,
             },
             Err(error) => error.raw_response().map(|raw| raw.status().as_u16()),
         };
         match (status, known) {
-            (Some(304), Some(known)) => kept(known, Served::RefreshHit, asked_at),
-            // While the origin is away, the old object is better than none.
+            (Some(304), Some(known)) => kept(known, Served::RefreshHit, fetched_at),
+            // Serve stale while the origin is unavailable.
             (None | Some(500..), Some(known)) => Entry {
                 content: Some(known),
                 served: Served::Hit,
                 fresh_for: ERROR_TTL,
-                asked_at,
+                fetched_at,
             },
             _ => error,
         }
     }
 }
 
-/// How an entry is served once more.
+/// How a cached entry is served.
 fn served_again(entry: &Entry) -> Served {
     match entry.content {
         Some(_) => Served::Hit,
@@ -242,18 +242,18 @@ fn served_again(entry: &Entry) -> Served {
     }
 }
 
-fn kept(content: Content, served: Served, asked_at: Instant) -> Entry {
+fn kept(content: Content, served: Served, fetched_at: Instant) -> Entry {
     let cache_control = content.headers.get(header::CACHE_CONTROL);
     let fresh_for = ttl(cache_control.and_then(|value| value.to_str().ok()));
     Entry {
         content: Some(content),
         served,
-        asked_at,
+        fetched_at,
         fresh_for,
     }
 }
 
-/// The whole object; `None` if it broke off.
+/// The whole object; `None` if its body broke off.
 async fn received(object: GetObjectOutput) -> Option<Content> {
     let modified = object
         .last_modified()
@@ -282,7 +282,7 @@ async fn remove(
     before: Instant,
 ) {
     for (key, entry) in entries.iter() {
-        if entry.asked_at <= before && patterns.iter().any(|pattern| pattern.matches(&key)) {
+        if entry.fetched_at <= before && patterns.iter().any(|pattern| pattern.matches(&key)) {
             entries.invalidate(key.as_str()).await;
         }
     }

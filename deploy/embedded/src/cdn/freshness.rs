@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// CloudFront's default for objects that say nothing.
+/// CloudFront's default for objects without a `Cache-Control`.
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// CloudFront's default maximum.
 const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How long an object with this `Cache-Control` may be served before the origin is asked again.
+/// How long an object with this `Cache-Control` may be served before it is revalidated.
 /// The minimum is 0.
 pub(super) fn ttl(cache_control: Option<&str>) -> Duration {
     let mut ttl = DEFAULT_TTL;
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_objects_own_word_counts_within_the_limits() {
+    fn cache_control_counts_within_the_limits() {
         for (cache_control, seconds) in [
             (None, 86_400),
             (Some("public"), 86_400),

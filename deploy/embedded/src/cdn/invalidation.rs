@@ -48,10 +48,10 @@ struct Items {
     path: Vec<String>,
 }
 
-/// An error as CloudFront tells it.
+/// An error in CloudFront's form: status, code, message.
 struct Refused(StatusCode, &'static str, String);
 
-/// Forgets the paths of the batch. The same batch makes the same invalidation.
+/// Invalidates the paths of the batch. The same batch gives the same invalidation id.
 pub(super) async fn create(
     State(cache): State<Arc<Cache>>,
     Path(distribution): Path<String>,
@@ -113,7 +113,7 @@ async fn read(request: Request) -> Result<InvalidationBatch, Refused> {
     Ok(batch)
 }
 
-/// A `*` at the end stands for anything, one elsewhere for itself.
+/// A `*` at the end is a wildcard; elsewhere it is an ordinary character.
 fn pattern(path: &str) -> Pattern {
     let path = percent_decode_str(path).decode_utf8_lossy();
     let key = path.strip_prefix('/').unwrap_or(&path);

@@ -15,7 +15,7 @@ use super::service::Service;
 pub struct Answer {
     /// The HTTP status, 200 to 599.
     pub status: u16,
-    /// Headers by name. The length of the body is the server's to say.
+    /// Headers by name; those of the body's length are set by the server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The body, byte for byte.
@@ -48,7 +48,7 @@ pub enum BadAnswer {
     /// Both a body and a code, which makes a body.
     #[error("answer.body: must be empty where answer.code is given, which makes the body")]
     BodyAndCode,
-    /// A message that no error bears.
+    /// A message without a code.
     #[error("answer.message: needs answer.code")]
     MessageAlone,
 }

@@ -1,4 +1,4 @@
-//! How the model behaves: how slow it is, and how often it says no.
+//! The model's latency, and how often it throttles and fails.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Default for Settings {
 pub struct Behavior(Arc<Mutex<Settings>>);
 
 impl Behavior {
-    /// A model that behaves as `settings` say.
+    /// A model with these settings.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Mutex::new(settings)))
     }

@@ -19,7 +19,7 @@ struct Request {
     aspect_ratio: AspectRatio,
     #[serde(default)]
     output_format: OutputFormat,
-    /// Zero, as in Stability's own API, is "any".
+    /// Zero means a random seed, as in Stability's own API.
     #[serde(default)]
     seed: u64,
     #[serde(default)]

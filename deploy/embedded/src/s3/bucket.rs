@@ -3,13 +3,13 @@
 //! ```text
 //! latest/SHARD/NAME            the latest version of each key, an object or a delete marker
 //! older/SHARD/NAME/VERSION     the versions before it
-//! aside/                       what is being written; emptied at the start
+//! aside/                       files being written; emptied at the start
 //! ```
 //!
 //! A version is written aside and appears with one `link` (where no version is) or one `rename`
 //! (over the latest, which was linked into `older` before). So a reader sees a whole version or
-//! none, and the process may be killed at any point. The one trace that this can leave is a latest
-//! version that is among the older ones too; whoever reads those leaves it out.
+//! none, and the process may be killed at any point. The only possible trace is a latest version
+//! that is among the older ones too; readers of the older versions skip it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -26,10 +26,10 @@ use uuid::Uuid;
 use super::names;
 use super::version::{self, Head, Kind, Object, Opened};
 
-/// Why a bucket does not do what it was asked to.
+/// Why a bucket refuses an operation.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// The key has no object; where a delete marker says so, the marker's version.
+    /// The key has no object; with the version of its delete marker, if it has one.
     #[error("the key does not exist")]
     NoSuchKey(Option<String>),
     /// The key has no version of this id.
@@ -38,7 +38,7 @@ pub(super) enum Refusal {
     /// The version is a delete marker, which has no bytes, metadata or tags.
     #[error("the version is a delete marker")]
     IsDeleteMarker(String),
-    /// The key's latest version is not what the condition asks for.
+    /// The key's latest version does not meet the condition.
     #[error("the condition does not hold")]
     PreconditionFailed,
     /// The disk failed.
@@ -46,7 +46,7 @@ pub(super) enum Refusal {
     Disk(#[from] io::Error),
 }
 
-/// What must be true of the key's latest version for a write.
+/// The precondition of a write on the key's latest version.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Condition {
     /// Nothing.
@@ -80,7 +80,7 @@ impl Condition {
 #[derive(Debug)]
 pub(super) struct Bucket {
     folder: PathBuf,
-    /// When the bucket was made.
+    /// When the bucket was created.
     pub created: OffsetDateTime,
     /// All keys that have a version, delete markers included.
     keys: RwLock<BTreeSet<String>>,
@@ -89,7 +89,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Opens the bucket in `folder`, and makes it if there is none.
+    /// Opens the bucket in `folder`; creates it if it is missing.
     ///
     /// # Errors
     /// Those of the disk.
@@ -142,7 +142,7 @@ impl Bucket {
         let added = version::write(&aside, &head, body)
             .map_err(Refusal::from)
             .and_then(|()| self.publish(&head, &aside, condition));
-        // It is gone already where it was renamed.
+        // Absent already if it was renamed.
         let _ = fs::remove_file(&aside);
         added.map(|()| head)
     }
@@ -211,7 +211,7 @@ impl Bucket {
         }
     }
 
-    /// Replaces the tags of an object; nothing else of it changes. Answers the version's id.
+    /// Replaces the tags of an object; nothing else of it changes. Returns the version's id.
     pub(super) fn tag(
         &self,
         key: &str,
@@ -240,8 +240,8 @@ impl Bucket {
         Ok(id)
     }
 
-    /// Removes one version for good, whatever it is; `None` if there is none. Where it was the
-    /// latest, the one before it is the latest now.
+    /// Removes one version, an object or a delete marker, for good; `None` if there is none. If it
+    /// was the latest, the one before it becomes the latest.
     pub(super) fn delete_version(&self, key: &str, version: &str) -> Result<Option<Head>, Refusal> {
         let _lock = self.lock(key);
         let Some(path) = self.find(key, version)? else {
@@ -332,7 +332,7 @@ impl Bucket {
         Ok(ids)
     }
 
-    /// A new name for what is being written.
+    /// A new name for a file being written.
     fn aside(&self) -> PathBuf {
         let name = Uuid::now_v7().simple().to_string();
         self.folder.join("aside").join(name)
@@ -361,7 +361,7 @@ fn make_parent(path: &Path) -> io::Result<()> {
     fs::create_dir_all(parent(path))
 }
 
-/// Brings a new name down to the disk.
+/// Makes a new directory entry durable.
 fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! The checksums by which SDKs guard an upload and a download:
+//! The checksums by which SDKs verify an upload and a download:
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>.
 
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
@@ -16,7 +16,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Each with the header or trailer that bears its checksum.
+    /// Each with the header or trailer of its checksum.
     pub(super) const ALL: [(Self, &'static str); 5] = [
         (Self::Crc32, "x-amz-checksum-crc32"),
         (Self::Crc32c, "x-amz-checksum-crc32c"),

@@ -39,7 +39,7 @@ impl ReadCondition {
             ETagCondition::Any => true,
             ETagCondition::ETag(etag) => etag.value() == object.etag,
         };
-        // HTTP dates know whole seconds only.
+        // HTTP dates have whole seconds only.
         let changed_since = |time: Timestamp| {
             head.modified.unix_timestamp() > OffsetDateTime::from(time).unix_timestamp()
         };

@@ -1,4 +1,4 @@
-//! Our refusals as the errors of S3.
+//! A bucket's refusals as the errors of S3.
 
 use http::{HeaderMap, HeaderValue};
 use s3s::{S3Error, s3_error};

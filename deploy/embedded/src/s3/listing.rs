@@ -9,13 +9,13 @@ use super::version::Head;
 /// What to list.
 #[derive(Debug, Default)]
 pub(super) struct Query {
-    /// Only keys that begin so.
+    /// Only keys with this prefix.
     pub prefix: String,
     /// Keys with this after the prefix are rolled up into one common prefix, which ends with it.
     pub delimiter: Option<String>,
-    /// Goes on after this key or common prefix.
+    /// Continues after this key or common prefix.
     pub after: Option<String>,
-    /// Goes on after this version of the key `after`.
+    /// Continues after this version of the key `after`.
     pub after_version: Option<String>,
     /// Most entries of a page.
     pub limit: usize,
@@ -28,7 +28,7 @@ pub(super) struct Page {
     pub versions: Vec<(Head, bool)>,
     /// Common prefixes in order.
     pub prefixes: Vec<String>,
-    /// Where the next page goes on; `None` at the end.
+    /// Where the next page continues; `None` at the end.
     pub next: Option<Marker>,
 }
 

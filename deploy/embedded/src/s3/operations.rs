@@ -15,7 +15,7 @@ use super::paging::{KeyEncoder, MAX_KEYS, after_of, max_keys, token_of};
 use super::tags::{tag_count, tags, tags_of_header};
 use super::upload::{encryption, metadata, receive};
 
-/// What S3 says of an object that was put without a type.
+/// S3's content type of an object that was put without one.
 const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
 /// The embedded S3.
@@ -77,7 +77,7 @@ impl S3 for Operations {
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
         self.0.get(&request.input.bucket)?;
-        // The oldest region has no name here.
+        // us-east-1 is empty in this answer.
         let region = request
             .region
             .filter(|region| region.as_str() != "us-east-1");
@@ -553,7 +553,7 @@ fn answer<T>(output: T) -> S3Result<S3Response<T>> {
     Ok(S3Response::new(output))
 }
 
-/// Runs what waits for the disk on a thread that may wait.
+/// Runs blocking disk work on a thread for blocking work.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> S3Result<T> {

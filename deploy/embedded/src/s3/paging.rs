@@ -1,4 +1,4 @@
-//! How the pages of a listing look on the wire.
+//! The pages of a listing on the wire.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
@@ -12,7 +12,7 @@ use super::version::Head;
 /// S3's limit of entries in a page of a listing, and its default.
 pub(super) const MAX_KEYS: i32 = 1000;
 
-/// The size of the page that is asked for.
+/// The requested size of a page.
 pub(super) fn max_keys(asked: Option<i32>) -> S3Result<i32> {
     match asked.unwrap_or(MAX_KEYS) {
         negative @ ..0 => Err(s3_error!(
@@ -23,12 +23,12 @@ pub(super) fn max_keys(asked: Option<i32>) -> S3Result<i32> {
     }
 }
 
-/// A continuation token is the last key of the page before, in base64, so that nobody reads it.
+/// A continuation token is the last key of the page before, in base64, so that clients treat it as opaque.
 pub(super) fn token_of(key: &str) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(key)
 }
 
-/// The key that a token stands for.
+/// The key of a token.
 pub(super) fn after_of(token: &str) -> S3Result<String> {
     base64_simd::URL_SAFE_NO_PAD
         .decode_to_vec(token)
@@ -42,7 +42,7 @@ pub(super) fn after_of(token: &str) -> S3Result<String> {
         })
 }
 
-/// Encodes keys where the client asked for it, since XML cannot hold every character.
+/// Encodes keys where the client requests it, since XML cannot hold every character.
 #[derive(Clone, Copy)]
 pub(super) struct KeyEncoder {
     url: bool,

@@ -9,7 +9,7 @@ const MAX_TAGS: usize = 10;
 const MAX_TAG_KEY_CHARS: usize = 128;
 const MAX_TAG_VALUE_CHARS: usize = 256;
 
-/// How many, as a read of the object says it: only where it has any.
+/// The number of tags, for a read of the object; `None` without any.
 pub(super) fn tag_count(tags: &BTreeMap<String, String>) -> Option<i32> {
     (!tags.is_empty()).then_some(tags.len() as i32)
 }

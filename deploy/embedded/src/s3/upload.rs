@@ -1,4 +1,4 @@
-//! What a put brings, read and checked.
+//! Reads and checks the body and headers of a put.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use super::errors::bad_digest;
 use super::tags::tags_of_header;
 use super::version::Object;
 
-/// Largest object that a put may bring: 256 MiB.
+/// The largest object: 256 MiB.
 pub const MAX_OBJECT_BYTES: usize = 256 << 20;
 
 /// S3's limit of user metadata, names and values together.
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// The object that a put brings, and its bytes.
+/// The object of a put, and its bytes.
 pub(super) async fn receive(request: S3Request<PutObjectInput>) -> S3Result<(Object, Bytes)> {
     let mut input = request.input;
     let body = collect(input.body.take()).await?;
@@ -73,7 +73,7 @@ async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
     Ok(all.into())
 }
 
-/// Compares every checksum that came in the headers or behind the body. Answers the one to keep:
+/// Compares every checksum in the headers or trailers. Returns the one to store:
 /// what the client sent, else CRC-64/NVME, as S3 does.
 fn check(body: &[u8], headers: &HeaderMap, trailers: Option<&HeaderMap>) -> S3Result<Checksum> {
     let mut kept = None;
@@ -91,7 +91,7 @@ fn check(body: &[u8], headers: &HeaderMap, trailers: Option<&HeaderMap>) -> S3Re
     Ok(kept.unwrap_or_else(|| Algorithm::Crc64nvme.of(body)))
 }
 
-/// `aws-chunked` tells how the body came, and is not kept.
+/// `aws-chunked` is the transfer's encoding, not the object's, and is not stored.
 fn without_aws_chunked(encoding: String) -> Option<String> {
     let kept: Vec<&str> = encoding
         .split(',')
@@ -117,7 +117,7 @@ pub(super) fn metadata(given: Option<Metadata>) -> S3Result<BTreeMap<String, Str
     Ok(metadata)
 }
 
-/// The encryption that a put asks for.
+/// The encryption that a put requests.
 pub(super) fn encryption(asked: Option<&ServerSideEncryption>) -> S3Result<String> {
     match asked.map(ServerSideEncryption::as_str) {
         None | Some(ServerSideEncryption::AES256) => Ok(ServerSideEncryption::AES256.to_owned()),

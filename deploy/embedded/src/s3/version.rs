@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use super::checksum::Checksum;
 
-/// Everything that is known of a version but its bytes.
+/// A version's metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head {
     /// The object's key.
     pub key: String,
-    /// The version's id; ids sort by the time of their making.
+    /// The version's id; ids sort by creation time.
     pub version: String,
     /// When the version was put.
     #[serde(with = "time::serde::rfc3339")]
@@ -26,7 +26,7 @@ pub(super) struct Head {
     pub kind: Kind,
 }
 
-/// A version is an object, or says that there is none any more.
+/// What a version is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
@@ -36,7 +36,7 @@ pub(super) enum Kind {
     DeleteMarker,
 }
 
-/// What a put says of its object.
+/// An object's properties.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Object {
@@ -52,9 +52,9 @@ pub(super) struct Object {
     /// `x-amz-meta-*`, without that prefix.
     pub metadata: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
-    /// `AES256`, as S3 encrypts whatever asks for nothing else.
+    /// `AES256`, which is S3's default.
     pub encryption: String,
-    /// The checksum that the client sent and that was found right, else one of ours.
+    /// The checksum that the client sent and that was verified, else one computed here.
     pub checksum: Option<Checksum>,
 }
 
@@ -78,7 +78,7 @@ impl Head {
     }
 }
 
-/// A version whose head was read; its file stays readable, whatever happens to its name.
+/// A version whose head was read; its file stays readable after a rename or removal.
 #[derive(Debug)]
 pub(super) struct Opened {
     /// What was read.
@@ -101,7 +101,7 @@ impl Opened {
 /// Opens the version at `path`; `None` if there is none.
 ///
 /// # Errors
-/// Those of reading, and a head that is not ours.
+/// Those of reading, and a head that cannot be parsed.
 pub(super) fn open(path: &Path) -> io::Result<Option<Opened>> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -1,5 +1,5 @@
-//! All queues of the account, behind one lock: moves between queues are whole, and every operation
-//! is far shorter than the request around it.
+//! All queues of the account, behind one lock: moves between queues are atomic, and every
+//! operation is far shorter than the request around it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ pub(super) struct Hosted {
     pub tag: u64,
     /// What can be set.
     pub settings: Settings,
-    /// Labels without a meaning here.
+    /// Tags of the queue; they change nothing.
     pub labels: BTreeMap<String, String>,
     /// When it was created.
     pub created_at: Millis,
@@ -45,7 +45,7 @@ impl Hosted {
             (None, Some(_)) => false,
         };
         match self.queue.depth().visible.saturating_sub(visible) {
-            // A receiver computes its own alarm, so all must learn of an earlier one.
+            // Each receiver computes its own timer, so all must be notified of an earlier one.
             _ if earlier => self.wake.notify_waiters(),
             0 => {}
             more @ 1..=10 => (0..more).for_each(|_| self.wake.notify_one()),
@@ -54,20 +54,20 @@ impl Hosted {
         result
     }
 
-    /// How many messages are where.
+    /// The number of messages in each state.
     pub(super) fn depth(&mut self, now: Millis) -> Depth {
         self.change(now, |queue| queue.depth())
     }
 }
 
-/// What a receiver gets at one look at the queue.
+/// What one poll of the queue returns.
 #[derive(Debug)]
 pub(super) struct Received {
     /// The queue's tag, for the receipt handles.
     pub tag: u64,
     /// The messages.
     pub deliveries: Vec<Delivery>,
-    /// When another look is worth it, if no wake comes before.
+    /// When the next poll is due, if no notification comes before.
     pub next_due: Option<Millis>,
 }
 
@@ -184,7 +184,7 @@ impl Queues {
         }
     }
 
-    /// Deletes a queue with its messages; receivers that wait on it are told so.
+    /// Deletes a queue with its messages; receivers that wait on it are notified.
     ///
     /// # Errors
     /// [`Error::QueueDoesNotExist`].
@@ -194,7 +194,7 @@ impl Queues {
         Ok(())
     }
 
-    /// One look for messages; those received too often go to the dead letters.
+    /// Polls once; messages that were received too often go to the queue for dead letters.
     ///
     /// # Errors
     /// The queue does not exist, or has too many messages in flight.
@@ -240,8 +240,8 @@ impl Queues {
         Ok(received)
     }
 
-    /// Resolves when a queue may have something new; made before the look at the queue, it misses
-    /// nothing that comes after that look.
+    /// Notified when a queue may have new messages. Registered before a poll, it misses nothing that
+    /// comes after that poll.
     ///
     /// # Errors
     /// [`Error::QueueDoesNotExist`].

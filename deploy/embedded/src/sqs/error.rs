@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::signature::Refusal;
 
-/// What SQS answers instead of a result.
+/// The errors of SQS.
 ///
 /// SDKs find the typed error in one of two places: the shape in the body's `__type`, or the code of
 /// the older query protocol in the header `x-amzn-query-error`. Both are always sent.

@@ -1,4 +1,4 @@
-//! A message: what it may hold, its checksums, and what a receiver is told of it.
+//! A message: its limits, its checksums, and its form on the wire.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) struct Content {
     pub body: String,
     /// The sender's attributes, in the order of their names. A map would take a kilobyte for two.
     pub attributes: Box<[(String, Attribute)]>,
-    /// Whose turn the message takes in fair delivery.
+    /// The group of the message in fair delivery.
     pub group: Option<String>,
     /// The X-Ray trace that the sender was in.
     pub trace: Option<Attribute>,
@@ -59,7 +59,7 @@ pub(super) struct RawAttribute {
     binary_value: Option<String>,
 }
 
-/// A message as a sender asks for it: one request, or one entry of a batch.
+/// A message as it is sent: one request, or one entry of a batch.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Draft {
@@ -265,7 +265,7 @@ impl Content {
         self.body.len() + attributes
     }
 
-    /// What the sender is told.
+    /// The response to the sender.
     pub(super) fn sent(&self) -> Map<String, Value> {
         let mut answer = Map::new();
         answer.insert("MessageId".into(), json!(self.message_id));
@@ -282,14 +282,14 @@ impl Content {
     }
 }
 
-/// What a receiver wants to know beside the body.
+/// The attributes that a receive requests.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     system: Vec<String>,
     attributes: Vec<String>,
 }
 
-/// What the system can tell a receiver of a message.
+/// The system attributes of a message.
 const SYSTEM_ATTRIBUTES: [&str; 9] = [
     "SenderId",
     "SentTimestamp",
@@ -298,7 +298,7 @@ const SYSTEM_ATTRIBUTES: [&str; 9] = [
     "MessageGroupId",
     TRACE_HEADER,
     "DeadLetterQueueSourceArn",
-    // Only FIFO queues have these two, but every receiver may ask for them.
+    // Only FIFO queues have these two, but every receive may request them.
     "SequenceNumber",
     "MessageDeduplicationId",
 ];

@@ -116,7 +116,7 @@ impl Sqs {
             let wake = self.account.queues().wake(&name)?;
             let woken = wake.notified();
             tokio::pin!(woken);
-            // From here on a wake is kept for us, so none between the look and the wait is missed.
+            // Registered from here on, so that no notification between poll and wait is missed.
             woken.as_mut().enable();
             let now = clock.now();
             let received = self

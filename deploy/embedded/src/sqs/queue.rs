@@ -45,20 +45,20 @@ pub(super) struct Delivery {
     pub receipt: Receipt,
 }
 
-/// What a receiver asks for.
+/// The parameters of a receive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receive {
     /// At most this number of messages.
     pub max: usize,
     /// How long they stay hidden; zero leaves them visible.
     pub visibility: Millis,
-    /// A message that was received so often is taken for dead instead.
+    /// A message that was received this often becomes a dead letter instead.
     pub max_receives: Option<u32>,
-    /// Every message that is delivered for the first time comes once more (an ordered fault).
+    /// Every message that is delivered for the first time is delivered twice (an ordered fault).
     pub duplicate: bool,
 }
 
-/// How many messages are where.
+/// The number of messages in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Can be received now.
@@ -114,7 +114,7 @@ impl Queue {
         }
     }
 
-    /// How many messages are where.
+    /// The number of messages in each state.
     pub(super) fn depth(&self) -> Depth {
         Depth {
             visible: self.messages.len() - self.in_flight - self.delayed,
@@ -148,7 +148,7 @@ impl Queue {
         self.messages.insert(message, held);
     }
 
-    /// Delivers what is visible; second are the dead, which the queue no longer has.
+    /// Delivers what is visible; second are the dead letters, which are removed from the queue.
     pub(super) fn receive(&mut self, ask: Receive, now: Millis) -> (Vec<Delivery>, Vec<Parcel>) {
         let max = ask.max.min(MAX_IN_FLIGHT.saturating_sub(self.in_flight));
         let (mut taken, mut dead) = (Vec::new(), Vec::new());
@@ -196,7 +196,7 @@ impl Queue {
             receipt: Receipt { message, nonce },
         };
         if ask.duplicate && first {
-            // A copy of its own, as if one of SQS's servers had missed the receive.
+            // An independent copy, as if one of SQS's servers had missed the receive.
             let copy = held.parcel.clone();
             self.put(copy, now, now);
         }
@@ -204,7 +204,7 @@ impl Queue {
         Some(delivery)
     }
 
-    /// Deletes the message of this delivery. Whether it did: a stale receipt deletes nothing.
+    /// Deletes the message of this delivery. Returns whether it did: a stale receipt deletes nothing.
     pub(super) fn delete(&mut self, receipt: Receipt) -> bool {
         let current = self
             .messages
@@ -249,7 +249,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Deletes every message, whatever it is doing.
+    /// Deletes every message: visible, delayed and in flight.
     pub(super) fn purge(&mut self) {
         *self = Self {
             next: self.next,

@@ -92,21 +92,21 @@ impl Sqs {
         let mut queues = self.account.queues();
         let hosted = queues.get(&name)?;
         let known = known_attributes(&name, hosted, now)?;
-        let mut told = Map::new();
+        let mut found = Map::new();
         for wanted in &input.attribute_names {
             if wanted == "All" {
-                told.extend(known.clone());
+                found.extend(known.clone());
             } else if let Some(value) = known.get(wanted) {
-                told.insert(wanted.clone(), value.clone());
+                found.insert(wanted.clone(), value.clone());
             } else {
                 // Not set, or not an attribute at all: the latter is an error.
                 hosted.settings.get(wanted)?;
             }
         }
-        if told.is_empty() {
+        if found.is_empty() {
             return Ok(json!({}));
         }
-        Ok(json!({"Attributes": told}))
+        Ok(json!({"Attributes": found}))
     }
 
     pub(super) fn set_attributes(&self, input: Input) -> Answer {
@@ -193,25 +193,25 @@ fn known_attributes(
 ) -> Result<Map<String, Value>, Error> {
     let depth = hosted.depth(now);
     let mut known = Map::new();
-    let mut tell = |name: &str, value: String| known.insert(name.to_owned(), json!(value));
-    tell("QueueArn", arn(name));
-    tell("ApproximateNumberOfMessages", depth.visible.to_string());
-    tell(
+    let mut set = |name: &str, value: String| known.insert(name.to_owned(), json!(value));
+    set("QueueArn", arn(name));
+    set("ApproximateNumberOfMessages", depth.visible.to_string());
+    set(
         "ApproximateNumberOfMessagesNotVisible",
         depth.in_flight.to_string(),
     );
-    tell(
+    set(
         "ApproximateNumberOfMessagesDelayed",
         depth.delayed.to_string(),
     );
-    tell("CreatedTimestamp", (hosted.created_at / 1000).to_string());
-    tell(
+    set("CreatedTimestamp", (hosted.created_at / 1000).to_string());
+    set(
         "LastModifiedTimestamp",
         (hosted.modified_at / 1000).to_string(),
     );
     for name in Settings::names() {
         if let Some(value) = hosted.settings.get(name)? {
-            tell(name, value);
+            set(name, value);
         }
     }
     Ok(known)

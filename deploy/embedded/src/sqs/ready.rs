@@ -1,12 +1,12 @@
-//! The messages that can be received now, in fair order: groups take turns, and within a group the
-//! one that waits longest comes first.
+//! The messages that can be received now, in fair order: round-robin over the groups, first in, first
+//! out within a group.
 
 use std::collections::{BTreeMap, HashMap};
 
 /// The number of a message within its queue, in the order of arrival.
 pub(super) type MessageNo = u64;
 
-/// The group of a message; messages without one share a turn.
+/// The group of a message; messages without one form a group together.
 pub(super) type Group = Option<String>;
 
 /// A message's place among the others of its group.
@@ -14,7 +14,7 @@ pub(super) type Ticket = u64;
 
 #[derive(Debug, Default)]
 struct Waiting {
-    turn: Ticket,
+    position: Ticket,
     messages: BTreeMap<Ticket, MessageNo>,
 }
 
@@ -22,8 +22,8 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     groups: HashMap<Group, Waiting>,
-    /// The groups that have a message, by whose turn comes first.
-    turns: BTreeMap<Ticket, Group>,
+    /// The groups that have a message, in round-robin order.
+    round: BTreeMap<Ticket, Group>,
     next: Ticket,
 }
 
@@ -34,11 +34,11 @@ impl Ready {
         self.next += 1;
         if !self.groups.contains_key(group) {
             let waiting = Waiting {
-                turn: ticket,
+                position: ticket,
                 messages: BTreeMap::new(),
             };
             self.groups.insert(group.clone(), waiting);
-            self.turns.insert(ticket, group.clone());
+            self.round.insert(ticket, group.clone());
         }
         if let Some(waiting) = self.groups.get_mut(group) {
             waiting.messages.insert(ticket, message);
@@ -46,16 +46,16 @@ impl Ready {
         ticket
     }
 
-    /// Takes the first message of the group whose turn it is; that group's next turn is last.
+    /// Takes the first message of the next group, which then goes to the end of the round.
     pub(super) fn pop(&mut self) -> Option<MessageNo> {
-        let (_, group) = self.turns.pop_first()?;
+        let (_, group) = self.round.pop_first()?;
         let waiting = self.groups.get_mut(&group)?;
         let (_, message) = waiting.messages.pop_first()?;
         if waiting.messages.is_empty() {
             self.groups.remove(&group);
         } else {
-            waiting.turn = self.next;
-            self.turns.insert(self.next, group);
+            waiting.position = self.next;
+            self.round.insert(self.next, group);
             self.next += 1;
         }
         Some(message)
@@ -68,7 +68,7 @@ impl Ready {
         };
         waiting.messages.remove(&ticket);
         if waiting.messages.is_empty() {
-            self.turns.remove(&waiting.turn);
+            self.round.remove(&waiting.position);
             self.groups.remove(group);
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Settings {
     pub receive_wait: u32,
     /// Where messages go that are received too often.
     pub redrive: Option<RedrivePolicy>,
-    /// Attributes that are kept and told, and mean nothing on one machine.
+    /// Attributes that are stored and returned, and change nothing here.
     texts: BTreeMap<String, String>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Settings {
 pub(super) struct RedrivePolicy {
     /// ARN of the queue for dead letters.
     pub dead_letter_arn: String,
-    /// Receives after which a message is dead, 1 to 1000.
+    /// Receives after which a message becomes a dead letter, 1 to 1000.
     pub max_receives: u32,
 }
 
@@ -51,7 +51,7 @@ impl Default for Settings {
     }
 }
 
-/// Attributes that are kept as they come.
+/// Attributes that are stored as they are sent.
 const TEXTS: [&str; 5] = [
     "KmsDataKeyReusePeriodSeconds",
     "KmsMasterKeyId",
@@ -115,7 +115,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The value of an attribute as SQS tells it; none if it is not set.
+    /// The value of an attribute as SQS returns it; `None` if it is not set.
     ///
     /// # Errors
     /// [`Error::InvalidAttributeName`] for a name that no queue has.
@@ -164,7 +164,7 @@ fn number(name: &str, value: &str, least: u32, most: u32) -> Result<u32, Error> 
         })
 }
 
-/// The policy as it comes: numbers may be text.
+/// The policy on the wire: numbers may be text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawPolicy {

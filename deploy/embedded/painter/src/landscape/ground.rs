@@ -1,4 +1,4 @@
-//! What lies before the horizon: water, meadows, sand and snow.
+//! The foreground: water, meadows, sand and snow.
 
 use super::View;
 use crate::canvas::{Canvas, Color, add, hex, mix, scale, smooth};
