@@ -84,10 +84,9 @@ impl Case {
         let runtime = runtime()?;
         runtime.spawn(async move {
             let aws = Aws::connect(&config.cloud).await;
-            let services = atelier_worker::Services::new(&config, Arc::new(store), &aws)
-                .expect("the models are known");
+            let services = atelier_worker::Services::new(&config, Arc::new(store), &aws);
             let worker = atelier_worker::Worker::new(config, services);
-            atelier_worker::run(worker, CancellationToken::new()).await;
+            atelier_worker::run(worker, CancellationToken::new()).await
         });
         Ok(Process {
             gate,

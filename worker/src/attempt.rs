@@ -64,4 +64,12 @@ impl<'a> Attempt<'a> {
             queue_wait,
         }
     }
+
+    /// The id in the log lines of all processes.
+    pub(crate) fn correlation_id(&self) -> &str {
+        match self.assignment.correlation_id.as_str() {
+            "" => &self.message.context.correlation_id,
+            id => id,
+        }
+    }
 }

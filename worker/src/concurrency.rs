@@ -1,24 +1,19 @@
 //! How many jobs a worker works on: its slots, fewer while the model throttles (additive increase,
-//! multiplicative decrease), one probe at a time during an outage (circuit breaker).
+//! multiplicative decrease), one probe at a time during an outage.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use atelier_runtime::telemetry::metrics;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep_until};
+
+use crate::breaker::{Breaker, ProbeWaits, Service, Verdict};
+use crate::error::{Fault, JobError};
 
 /// Throttles within this time are one event: they answer calls that were made at the same concurrency.
 const ONE_EVENT: Duration = Duration::from_secs(1);
-
-/// The first wait of a pause, and the longest.
-const PAUSE: PauseWaits = PauseWaits {
-    first: Duration::from_secs(1),
-    longest: Duration::from_secs(30),
-};
-
-/// Jobs in a row that got no answer from a service: this many are not the jobs' fault.
-const NO_ANSWERS_IN_A_ROW: u32 = 5;
 
 /// The slots of one worker.
 #[derive(Debug)]
@@ -27,39 +22,51 @@ pub(crate) struct Concurrency {
     changed: Notify,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct PauseWaits {
-    first: Duration,
-    longest: Duration,
-}
-
 #[derive(Debug)]
 struct State {
     slots: u32,
-    waits: PauseWaits,
+    breaker: Breaker,
     /// Slots at the model's present concurrency: additive increase, multiplicative decrease.
     limit: f64,
     in_use: u32,
     last_cut: Option<Instant>,
-    no_answers_in_a_row: u32,
-    pause: Option<Pause>,
+    /// Jobs among those in use that wait with a picture which the bucket does not take.
+    waiting: u32,
+    /// Whether a probe of the bucket is under way.
+    probing: bool,
     /// Whether a job is isolated, or waits for the others to end.
     isolated: bool,
 }
 
-#[derive(Debug)]
-struct Pause {
-    wait: Duration,
-    probe_at: Instant,
-}
-
 /// Capacity for jobs that may be taken now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Capacity {
     /// Up to this many.
     Slots(u32),
-    /// One, to find out whether the outage is over.
+    /// One, to find out whether the outage of store or model is over.
     Probe,
+    /// None: the bucket has to be probed.
+    BucketProbe(Probe),
+}
+
+/// The right to probe the bucket; others wait until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Probe(Arc<Concurrency>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.change(|state| state.probing = false);
+    }
+}
+
+/// Held by a job that waits with a picture which the bucket does not take: it probes by its upload.
+#[derive(Debug)]
+pub(crate) struct Waiting(Arc<Concurrency>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.change(|state| state.waiting -= 1);
+    }
 }
 
 /// A slot in use; free again when dropped.
@@ -85,51 +92,78 @@ impl Drop for Isolation {
 impl Concurrency {
     /// With `slots` slots, all free.
     pub(crate) fn new(slots: u32) -> Arc<Self> {
-        Self::with_waits(slots, PAUSE)
+        Self::with_waits(slots, ProbeWaits::default())
     }
 
-    fn with_waits(slots: u32, waits: PauseWaits) -> Arc<Self> {
+    fn with_waits(slots: u32, waits: ProbeWaits) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 slots,
-                waits,
+                breaker: Breaker::new(waits),
                 limit: slots.into(),
                 in_use: 0,
                 last_cut: None,
-                no_answers_in_a_row: 0,
-                pause: None,
+                waiting: 0,
+                probing: false,
                 isolated: false,
             }),
             changed: Notify::new(),
         })
     }
 
-    /// Waits until a job may be received.
-    pub(crate) async fn capacity(&self) -> Capacity {
+    /// Waits until a job may be received, or the bucket has to be probed.
+    pub(crate) async fn capacity(self: &Arc<Self>) -> Capacity {
         loop {
             let changed = self.changed.notified();
             let probe_at = {
-                let state = self.state();
-                match &state.pause {
-                    _ if state.isolated => None,
-                    Some(pause) if state.in_use == 0 && pause.probe_at <= Instant::now() => {
+                let mut state = self.state();
+                if state.isolated {
+                    None
+                } else if let Some(at) = state.breaker.probe_at(Service::Bucket) {
+                    let free = state.waiting == 0 && !state.probing;
+                    if free && at <= Instant::now() {
+                        state.probing = true;
+                        return Capacity::BucketProbe(Probe(Arc::clone(self)));
+                    }
+                    free.then_some(at)
+                } else if let Some(at) = state.breaker.job_probe_at() {
+                    let free = state.in_use == state.waiting;
+                    if free && at <= Instant::now() {
                         return Capacity::Probe;
                     }
-                    Some(pause) if state.in_use == 0 => Some(pause.probe_at),
-                    Some(_) => None,
-                    None => match (state.limit as u32).saturating_sub(state.in_use) {
+                    free.then_some(at)
+                } else {
+                    match (state.limit as u32).saturating_sub(state.in_use) {
                         0 => None,
                         free => return Capacity::Slots(free),
-                    },
+                    }
                 }
             };
-            tokio::select! {
-                () = changed => {}
-                () = async { match probe_at {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                } } => {}
-            }
+            wait_for(changed, probe_at).await;
+        }
+    }
+
+    /// The caller waits with a picture which the bucket does not take.
+    pub(crate) fn wait_with_picture(self: &Arc<Self>) -> Waiting {
+        self.change(|state| state.waiting += 1);
+        Waiting(Arc::clone(self))
+    }
+
+    /// Waits until an upload may be tried: at once without an outage of the bucket, else one at a
+    /// time, as its probe.
+    pub(crate) async fn upload_turn(self: &Arc<Self>) -> Option<Probe> {
+        loop {
+            let changed = self.changed.notified();
+            let probe_at = {
+                let mut state = self.state();
+                let at = state.breaker.probe_at(Service::Bucket)?;
+                if !state.probing && at <= Instant::now() {
+                    state.probing = true;
+                    return Some(Probe(Arc::clone(self)));
+                }
+                (!state.probing).then_some(at)
+            };
+            wait_for(changed, probe_at).await;
         }
     }
 
@@ -161,9 +195,8 @@ impl Concurrency {
         self.state().isolated
     }
 
-    /// The model throttled a call: the limit halves.
+    /// No model had room for a call: the limit halves.
     pub(crate) fn throttled(&self) {
-        metrics::get().throttles.add(1, &[]);
         self.change(|state| {
             let now = Instant::now();
             let same_event = state.last_cut.is_some_and(|cut| now < cut + ONE_EVENT);
@@ -177,43 +210,43 @@ impl Concurrency {
     /// The model made a picture: the limit grows by one for each round of them.
     pub(crate) fn model_answered(&self) {
         self.change(|state| {
-            state.limit = (state.limit + 1.0 / state.limit).min(state.slots.into())
+            state.limit = (state.limit + 1.0 / state.limit).min(state.slots.into());
+            state.breaker.answered(Service::Model);
         });
     }
 
-    /// A job met a fault that would fail every job. `true` if the worker was not paused yet: then
-    /// this job fails of it.
-    pub(crate) fn outage(&self) -> bool {
-        self.change(|state| {
-            let first = state.pause.is_none();
-            state.extend_pause();
-            first
+    /// Notes what an error says of the services. `job` is the id of the assignment that met it.
+    pub(crate) fn failed(&self, job: &str, error: &JobError) -> Verdict {
+        self.change(|state| match error {
+            JobError::Outage { service, .. } => state.breaker.outage(*service),
+            JobError::StoreAway(_) => state.breaker.outage(Service::Store),
+            JobError::Retryable { fault, .. } => match fault {
+                Fault::Job => Verdict::Job,
+                Fault::NoAnswer(service) => state.breaker.no_answer(*service),
+                Fault::Refusal { service, code } => state.breaker.refusal(*service, code, job),
+            },
+            _ => Verdict::Job,
         })
     }
 
-    /// An attempt ended because a service gave no answer.
-    pub(crate) fn no_answer(&self) {
-        self.change(|state| {
-            state.no_answers_in_a_row += 1;
-            if state.pause.is_some() || state.no_answers_in_a_row >= NO_ANSWERS_IN_A_ROW {
-                state.extend_pause();
-            }
-        });
+    /// A probe of `service` failed: the next one waits longer.
+    pub(crate) fn probe_failed(&self, service: Service) {
+        self.change(|state| state.breaker.outage(service));
     }
 
-    /// An attempt got answers from all services, whatever became of it: a pause is over.
-    pub(crate) fn recovered(&self) {
-        self.change(|state| {
-            state.no_answers_in_a_row = 0;
-            if state.pause.take().is_some() {
-                tracing::info!("the outage is over: receiving jobs again");
-            }
-        });
+    /// `service` did for one job, or for a probe, what it does for all.
+    pub(crate) fn answered(&self, service: Service) {
+        self.change(|state| state.breaker.answered(service));
     }
 
-    /// Whether the worker is paused.
+    /// Whether an outage has paused the worker.
     pub(crate) fn is_paused(&self) -> bool {
-        self.state().pause.is_some()
+        self.state().breaker.is_open()
+    }
+
+    /// Whether an outage of `service` has paused the worker.
+    pub(crate) fn is_paused_by(&self, service: Service) -> bool {
+        self.state().breaker.probe_at(service).is_some()
     }
 
     /// Slots in use.
@@ -231,38 +264,43 @@ impl Concurrency {
         let metrics = metrics::get();
         metrics.slots_in_use.record(state.in_use.into(), &[]);
         metrics.slots.record(state.limit as u64, &[]);
-        metrics.paused.record(state.pause.is_some().into(), &[]);
+        metrics.paused.record(state.breaker.is_open().into(), &[]);
         drop(state);
         self.changed.notify_waiters();
         result
     }
 }
 
-impl State {
-    /// Starts a pause, or extends it. Jobs that were received before it began and meet the same
-    /// fault do not extend it.
-    fn extend_pause(&mut self) {
-        let now = Instant::now();
-        let wait = match &self.pause {
-            None => self.waits.first,
-            Some(pause) if now < pause.probe_at => return,
-            Some(pause) => (pause.wait * 2).min(self.waits.longest),
-        };
-        let jittered = wait.mul_f64(0.75 + 0.25 * fastrand::f64());
-        tracing::warn!(
-            next_probe_ms = jittered.as_millis() as u64,
-            "paused: a fault would fail every job; probing with one job at a time"
-        );
-        self.pause = Some(Pause {
-            wait,
-            probe_at: now + jittered,
-        });
+async fn wait_for(changed: Notified<'_>, at: Option<Instant>) {
+    let reached = async {
+        match at {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = changed => {}
+        () = reached => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use atelier_domain::failure::Failure;
+
     use super::*;
+
+    const SHORT: ProbeWaits = ProbeWaits {
+        first: Duration::from_millis(10),
+        longest: Duration::from_millis(60),
+    };
+
+    fn slots_of(capacity: Capacity) -> u32 {
+        match capacity {
+            Capacity::Slots(free) => free,
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[tokio::test]
     async fn throttling_halves_once_for_each_event_and_answers_open_up_again() {
@@ -272,54 +310,70 @@ mod tests {
             concurrency.throttled();
         }
         drop(slots);
-        assert_eq!(concurrency.capacity().await, Capacity::Slots(4));
+        assert_eq!(slots_of(concurrency.capacity().await), 4);
         for _ in 0..100 {
             concurrency.model_answered();
         }
-        assert_eq!(concurrency.capacity().await, Capacity::Slots(8));
+        assert_eq!(slots_of(concurrency.capacity().await), 8);
     }
 
     #[tokio::test]
     async fn a_paused_worker_probes_with_one_job_at_growing_intervals() {
-        let waits = PauseWaits {
-            first: Duration::from_millis(10),
-            longest: Duration::from_millis(60),
+        let concurrency = Concurrency::with_waits(8, SHORT);
+        let outage = || {
+            let error = JobError::Outage {
+                service: Service::Model,
+                failure: Failure::Configuration,
+                cause: String::new(),
+            };
+            concurrency.failed("a", &error)
         };
-        let concurrency = Concurrency::with_waits(8, waits);
-        assert!(
-            concurrency.outage(),
-            "the first job that meets the fault fails of it"
-        );
-        assert!(!concurrency.outage(), "the next is given back");
+        assert_eq!(outage(), Verdict::Outage { opened: true });
+        assert_eq!(outage(), Verdict::Outage { opened: false });
         for expected in [10, 20, 40, 60, 60] {
             let start = Instant::now();
-            assert_eq!(concurrency.capacity().await, Capacity::Probe);
+            assert!(matches!(concurrency.capacity().await, Capacity::Probe));
             assert!(
                 start.elapsed() >= Duration::from_millis(expected).mul_f64(0.7),
                 "{expected}"
             );
             let slot = concurrency.take();
-            assert!(!concurrency.outage());
+            outage();
             drop(slot);
         }
-        assert_eq!(concurrency.capacity().await, Capacity::Probe);
-        concurrency.recovered();
-        assert_eq!(concurrency.capacity().await, Capacity::Slots(8));
+        assert!(matches!(concurrency.capacity().await, Capacity::Probe));
+        concurrency.answered(Service::Model);
+        assert_eq!(slots_of(concurrency.capacity().await), 8);
     }
 
-    #[test]
-    fn one_job_without_an_answer_is_no_outage_but_five_in_a_row_are() {
-        let concurrency = Concurrency::new(8);
-        for _ in 0..4 {
-            concurrency.no_answer();
-        }
-        concurrency.recovered();
-        for _ in 0..4 {
-            concurrency.no_answer();
-        }
-        assert!(!concurrency.is_paused());
-        concurrency.no_answer();
-        assert!(concurrency.is_paused());
+    #[tokio::test]
+    async fn a_bucket_is_probed_by_one_kept_picture_at_a_time_or_else_by_the_worker() {
+        let concurrency = Concurrency::with_waits(8, SHORT);
+        let outage = || concurrency.probe_failed(Service::Bucket);
+        assert!(concurrency.upload_turn().await.is_none(), "no outage");
+        outage();
+        let (_slot, waiting) = (concurrency.take(), concurrency.wait_with_picture());
+        let receiving = tokio::spawn({
+            let concurrency = Arc::clone(&concurrency);
+            async move { concurrency.capacity().await }
+        });
+        let probe = concurrency.upload_turn().await.expect("an outage");
+        let other = tokio::spawn({
+            let concurrency = Arc::clone(&concurrency);
+            async move { concurrency.upload_turn().await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!receiving.is_finished() && !other.is_finished());
+        outage();
+        drop(probe);
+        assert!(other.await.unwrap(), "the next probe is the other's");
+        assert!(!receiving.is_finished(), "no job is received");
+        drop(waiting);
+        let capacity = receiving.await.unwrap();
+        assert!(matches!(capacity, Capacity::BucketProbe(_)));
+        concurrency.answered(Service::Bucket);
+        drop(capacity);
+        assert_eq!(slots_of(concurrency.capacity().await), 7);
     }
 
     #[tokio::test]
@@ -346,7 +400,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!room.is_finished());
         drop((isolation, mine));
-        assert_eq!(room.await.unwrap(), Capacity::Slots(8));
+        assert_eq!(slots_of(room.await.unwrap()), 8);
     }
 
     #[tokio::test]
@@ -359,6 +413,6 @@ mod tests {
         });
         tokio::task::yield_now().await;
         drop(slot);
-        assert_eq!(waiting.await.unwrap(), Capacity::Slots(1));
+        assert_eq!(slots_of(waiting.await.unwrap()), 1);
     }
 }

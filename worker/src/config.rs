@@ -1,4 +1,4 @@
-//! All that a worker is configured by.
+//! The configuration of a worker.
 
 pub(crate) mod options;
 
@@ -10,8 +10,6 @@ use atelier_runtime::telemetry::TelemetryConfig;
 use atelier_store::config::StoreConfig;
 
 pub use options::{OptimizeConfig, Reuse, WorkerConfig};
-
-use crate::generate;
 
 /// One struct a concern.
 #[derive(Clone, Debug)]
@@ -32,9 +30,9 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// Size, quality, AVIF.
     pub optimize: OptimizeConfig,
-    /// The end of the process.
+    /// Graceful shutdown.
     pub drain: DrainConfig,
-    /// Where health is told, if anywhere.
+    /// The address that serves the health checks, if any.
     pub health: HttpConfig,
     /// Logs, traces, metrics.
     pub telemetry: TelemetryConfig,
@@ -56,7 +54,10 @@ impl Config {
         TelemetryConfig::SETTINGS,
     ];
 
-    /// Reads all of it, or tells every fault.
+    /// Reads every option.
+    ///
+    /// # Errors
+    /// Every option that cannot be used, all at once.
     pub fn read(mut environment: Environment) -> Result<Self, ConfigFaults> {
         let from = &mut environment;
         let config = Self {
@@ -72,9 +73,6 @@ impl Config {
             health: HttpConfig::read_worker(from),
             telemetry: TelemetryConfig::read(from),
         };
-        for fault in generate::faults(&config.worker.models) {
-            from.fault(&WorkerConfig::BEDROCK_MODELS, &fault);
-        }
         environment.finish(config)
     }
 }

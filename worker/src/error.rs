@@ -4,6 +4,9 @@ use atelier_cloud::error::CloudError;
 use atelier_domain::failure::Failure;
 use atelier_store::StoreError;
 
+use crate::breaker::Service;
+use crate::panic::Panic;
+
 /// Why an attempt ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobError {
@@ -15,16 +18,18 @@ pub(crate) enum JobError {
     Retryable {
         failure: Failure,
         cause: String,
-        /// A service gave no answer or a server's error. If that happens to many jobs in a row, it
-        /// is not the jobs' fault.
-        away: bool,
+        fault: Fault,
     },
     /// The model throttles us: a later retry helps, and the attempt does not count.
     #[error("throttled: {0}")]
     Throttled(String),
     /// It would fail every job until an operator fixes it: the worker pauses.
     #[error("{failure}: {cause}")]
-    Outage { failure: Failure, cause: String },
+    Outage {
+        service: Service,
+        failure: Failure,
+        cause: String,
+    },
     /// The store is away, so the outcome cannot be written: the job is retried after its claim has
     /// expired.
     #[error("{0}")]
@@ -36,9 +41,32 @@ pub(crate) enum JobError {
     /// worker.
     #[error("another job is isolated in this worker")]
     Isolated,
+    /// The bucket takes no pictures at present, so none is bought.
+    #[error("no model is called during an outage of the bucket")]
+    Paused,
+    /// The attempt panicked: a retry may help, and the attempt counts.
+    #[error("a panic: {0}")]
+    Panicked(String),
     /// The worker drains and has no more time.
     #[error("the worker stops")]
     Stopping,
+}
+
+/// What a retryable error says of the services.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Nothing: it is about this job alone.
+    Job,
+    /// The service gave no answer, or a server's error.
+    NoAnswer(Service),
+    /// The service refused, for a reason that no table foresees.
+    Refusal { service: Service, code: String },
+}
+
+impl From<Panic> for JobError {
+    fn from(panic: Panic) -> Self {
+        Self::Panicked(panic.to_string())
+    }
 }
 
 impl From<StoreError> for JobError {
@@ -54,32 +82,46 @@ impl From<StoreError> for JobError {
 }
 
 impl JobError {
+    /// As it is where another attempt is not made.
+    pub(crate) fn permanent(self) -> Self {
+        match self {
+            Self::Retryable { failure, cause, .. } | Self::Outage { failure, cause, .. } => {
+                Self::Permanent { failure, cause }
+            }
+            other => other,
+        }
+    }
+
     /// What a failed call to the bucket means for an upload.
     pub(crate) fn of_upload(error: CloudError) -> Self {
         let cause = error.to_string();
+        let outage = |failure| Self::Outage {
+            service: Service::Bucket,
+            failure,
+            cause: cause.clone(),
+        };
+        let retryable = |failure, fault| Self::Retryable {
+            failure,
+            cause: cause.clone(),
+            fault,
+        };
+        let refusal = |code| Fault::Refusal {
+            service: Service::Bucket,
+            code,
+        };
         match error {
-            CloudError::Credentials(_) => Self::Outage {
-                failure: Failure::Configuration,
-                cause,
-            },
-            CloudError::Denied(_) => Self::Outage {
-                failure: Failure::UploadFailed,
-                cause,
-            },
-            CloudError::Missing(_) => Self::Outage {
-                failure: Failure::StorageUnavailable,
-                cause,
-            },
-            CloudError::Throttled(_) | CloudError::Away(_) => Self::Retryable {
-                failure: Failure::StorageUnavailable,
-                cause,
-                away: true,
-            },
-            CloudError::Refused(_) => Self::Retryable {
-                failure: Failure::UploadFailed,
-                cause,
-                away: false,
-            },
+            CloudError::Credentials(_) => outage(Failure::Configuration),
+            CloudError::Denied(_) | CloudError::Misconfigured(_) => outage(Failure::UploadFailed),
+            CloudError::Missing(_) => outage(Failure::StorageUnavailable),
+            CloudError::Throttled(_) | CloudError::Away(_) => {
+                let fault = Fault::NoAnswer(Service::Bucket);
+                retryable(Failure::StorageUnavailable, fault)
+            }
+            CloudError::Conflict(_) | CloudError::PreconditionFailed(_) => {
+                let fault = refusal("conflict".to_owned());
+                retryable(Failure::StorageUnavailable, fault)
+            }
+            CloudError::Refused { code, .. } => retryable(Failure::UploadFailed, refusal(code)),
         }
     }
 }

@@ -1,94 +1,100 @@
-//! Asks a text-to-image model on Bedrock for a picture: the first of an ordered list that lives.
+//! Has a text-to-image model on Bedrock make a picture: the first of an ordered list that takes the
+//! prompt and has room.
 
 mod amazon;
+mod answer;
+mod filter;
+mod limit;
 mod picture;
+mod refusal;
+pub(crate) mod spec;
 mod stability;
 
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use crate::config::options::WorkerConfig;
 
 use atelier_cloud::client::Aws;
-use atelier_cloud::error::CloudError;
-use atelier_runtime::config::ConfigFaults;
+use atelier_runtime::telemetry::metrics;
 use aws_sdk_bedrockruntime::primitives::Blob;
+use limit::{Limit, Room};
+use picture::NoPicture;
 pub use picture::{GenerateError, Original};
-
-/// For how long a model that is gone is not asked again while another lives.
-const GONE_FOR: Duration = Duration::from_secs(300);
-
-/// The families that are spoken.
-const KNOWN: &str = "amazon.nova-canvas-*, amazon.titan-image-*, stability.*";
-
-/// How a family of models is asked, and how it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Amazon,
-    Stability,
-}
+use spec::Family;
+pub use spec::ModelSpec;
+use tokio::sync::Notify;
 
 #[derive(Debug)]
 struct Model {
-    id: String,
-    family: Family,
-    gone_until: Mutex<Option<Instant>>,
-}
-
-impl Model {
-    fn is_gone(&self) -> bool {
-        self.gone_until
-            .lock()
-            .expect("no panic while held")
-            .is_some_and(|until| Instant::now() < until)
-    }
-
-    fn set_gone(&self, gone: bool) {
-        *self.gone_until.lock().expect("no panic while held") =
-            gone.then(|| Instant::now() + GONE_FOR);
-    }
+    spec: ModelSpec,
+    limit: Arc<Limit>,
 }
 
 /// The ordered list of models.
 #[derive(Debug)]
 pub struct Models {
     client: aws_sdk_bedrockruntime::Client,
+    region: String,
     models: Vec<Model>,
+    /// Whether the next model is called where the first has no room.
+    spill: bool,
+    /// Notified when there may be room in a model.
+    room: Arc<Notify>,
+}
+
+/// What became of one model's turn.
+enum Tried {
+    Picture(Original),
+    /// Another model is not called.
+    Failed(GenerateError),
+    /// Our own limit is reached: until another call ends.
+    Full,
+    /// The model is overloaded, or its breaker is open.
+    Busy(String),
+    /// The model takes no such call.
+    Refused(Refused, String),
+}
+
+/// Ordered by which of them decides where all models refuse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refused {
+    Us,
+    Length,
+    Unexplained,
 }
 
 impl Models {
-    /// The models with these ids; makes no call yet. Ids of no known family are told, all at once.
-    pub fn new(aws: &Aws, ids: &[String], timeout: Duration) -> Result<Self, ConfigFaults> {
-        let mut unknown = faults(ids).peekable();
-        if unknown.peek().is_some() {
-            let name = WorkerConfig::BEDROCK_MODELS.name;
-            return Err(ConfigFaults(
-                unknown.map(|fault| format!("{name} {fault}")).collect(),
-            ));
-        }
-        let model = |id: &String| {
-            Some(Model {
-                id: id.clone(),
-                family: family(id)?,
-                gone_until: Mutex::new(None),
-            })
+    /// The models that `config` lists; makes no call yet.
+    pub fn new(aws: &Aws, config: &WorkerConfig) -> Self {
+        let room = Arc::<Notify>::default();
+        let model = |spec: &ModelSpec| Model {
+            spec: spec.clone(),
+            limit: Limit::new(config.slots, Arc::clone(&room)),
         };
-        let (sdk, endpoint) = aws.model_sdk(timeout);
-        let mut config = aws_sdk_bedrockruntime::config::Builder::from(&sdk);
-        config.set_endpoint_url(endpoint);
-        Ok(Self {
-            client: aws_sdk_bedrockruntime::Client::from_conf(config.build()),
-            models: ids.iter().filter_map(model).collect(),
-        })
+        let models = config.models.iter().map(model).collect();
+        let (sdk, endpoint) = aws.model_sdk(config.model_timeout);
+        let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+        let mut client = aws_sdk_bedrockruntime::config::Builder::from(&sdk);
+        client.set_endpoint_url(endpoint);
+        Self {
+            client: aws_sdk_bedrockruntime::Client::from_conf(client.build()),
+            region,
+            models,
+            spill: config.spill,
+            room,
+        }
     }
 
     /// Ids of all models of the list, in order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.models.iter().map(|model| model.id.as_str())
+        self.models.iter().map(|model| model.spec.id())
     }
 
-    /// Asks the first model that lives for a picture of `prompt`. `count` is called before each
-    /// call to a model; its error ends the matter.
+    /// A picture of `prompt` by the first model that takes it and has room; waits while only our
+    /// own limits leave none. `count` is called before each call to a model.
+    ///
+    /// # Errors
+    /// That of `count`, after which no call is made; within, why there is no picture.
     pub async fn generate<E, F>(
         &self,
         prompt: &str,
@@ -97,183 +103,179 @@ impl Models {
     where
         F: Future<Output = Result<(), E>>,
     {
-        let all_gone = self.models.iter().all(Model::is_gone);
-        let mut why = Vec::new();
-        for model in &self.models {
-            if model.is_gone() && !all_gone {
-                continue;
-            }
-            count().await?;
-            match self.ask(model, prompt).await {
-                Err(Ask::Gone(cause)) => {
-                    if !model.is_gone() {
-                        tracing::error!(
-                            model = model.id, %cause,
-                            "this model is retired or not enabled for this account; the next of BEDROCK_MODELS is asked"
-                        );
+        let mut candidates: Vec<&Model> = self.models.iter().collect();
+        let mut refusals = Vec::new();
+        loop {
+            let room = self.room.notified();
+            let mut busy = Vec::new();
+            let mut next = 0;
+            while let Some(model) = candidates.get(next) {
+                if !self.spill && next > 0 {
+                    break;
+                }
+                match self.attempt(model, prompt, &count).await? {
+                    Tried::Picture(original) => return Ok(Ok(original)),
+                    Tried::Failed(error) => return Ok(Err(error)),
+                    Tried::Full => next += 1,
+                    Tried::Busy(why) => {
+                        busy.push(format!("{}: {why}", model.spec.id()));
+                        next += 1;
                     }
-                    model.set_gone(true);
-                    why.push(format!("{}: {cause}", model.id));
-                }
-                Err(Ask::Failed(error)) => return Ok(Err(error)),
-                Ok(bytes) => {
-                    model.set_gone(false);
-                    return Ok(Ok(Original {
-                        bytes,
-                        model: model.id.clone(),
-                        cost_usd: list_price_usd(&model.id),
-                    }));
+                    Tried::Refused(kind, why) => {
+                        refusals.push((kind, format!("{}: {why}", model.spec.id())));
+                        candidates.remove(next);
+                    }
                 }
             }
+            if !busy.is_empty() {
+                return Ok(Err(GenerateError::Throttled(busy.join("; "))));
+            }
+            if candidates.is_empty() {
+                return Ok(Err(all_refused(refusals)));
+            }
+            room.await;
         }
-        Ok(Err(GenerateError::NoLiveModel(why.join("; "))))
     }
 
-    async fn ask(&self, model: &Model, prompt: &str) -> Result<Vec<u8>, Ask> {
-        let request = match model.family {
+    /// Calls `model` if it takes the prompt and has room.
+    async fn attempt<E, F>(
+        &self,
+        model: &Model,
+        prompt: &str,
+        count: &impl Fn() -> F,
+    ) -> Result<Tried, E>
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        // A model that refuses us is called only where all do: somebody has to notice the repair.
+        let all_refuse = self.models.iter().all(|model| model.limit.is_refused());
+        let takes = model.spec.takes(prompt);
+        if model.limit.is_refused() && !(all_refuse && takes) {
+            let why = "it refused a call within the last minutes".to_owned();
+            return Ok(Tried::Refused(Refused::Us, why));
+        }
+        if !takes {
+            let why = format!("it takes {} characters", model.spec.max_prompt_chars);
+            return Ok(Tried::Refused(Refused::Length, why));
+        }
+        let permit = match model.limit.enter(all_refuse) {
+            Room::Call(permit) => permit,
+            Room::Full => return Ok(Tried::Full),
+            Room::Open => return Ok(Tried::Busy("its circuit breaker is open".to_owned())),
+        };
+        count().await?;
+        metrics::get().model_call(model.spec.id());
+        let tried = match self.call(model, prompt).await {
+            Ok(bytes) => {
+                model.limit.answered();
+                metrics::get().model_cost(model.spec.id(), model.spec.price_usd);
+                Tried::Picture(Original {
+                    bytes,
+                    model: model.spec.id().to_owned(),
+                    cost_usd: model.spec.price_usd,
+                })
+            }
+            Err(no_picture) => self.note(model, prompt, no_picture),
+        };
+        drop(permit);
+        Ok(tried)
+    }
+
+    /// Notes in the model's limit what it answered.
+    fn note(&self, model: &Model, prompt: &str, no_picture: NoPicture) -> Tried {
+        let (id, limit) = (model.spec.id(), &model.limit);
+        match no_picture {
+            NoPicture::Declined(why) => {
+                limit.answered();
+                Tried::Failed(GenerateError::Declined(why))
+            }
+            NoPicture::Overloaded(why) => {
+                metrics::get().model_throttled(id);
+                if limit.overloaded() {
+                    tracing::warn!(
+                        model = id,
+                        cause = why,
+                        "overloaded: its circuit breaker opens"
+                    );
+                }
+                Tried::Busy(why)
+            }
+            NoPicture::TooLong(why) => Tried::Refused(Refused::Length, why),
+            NoPicture::Model(why) => self.refused(model, why),
+            NoPicture::Unexplained(why) if limit.unexplained(&why, prompt) => {
+                self.refused(model, why)
+            }
+            NoPicture::Unexplained(why) => {
+                tracing::warn!(
+                    model = id,
+                    region = self.region,
+                    cause = why,
+                    "refused for an unknown reason: the next of BEDROCK_MODELS is called"
+                );
+                Tried::Refused(Refused::Unexplained, why)
+            }
+            NoPicture::Away(why) => {
+                if limit.no_answer() {
+                    tracing::warn!(
+                        model = id,
+                        cause = why,
+                        "no answers: its circuit breaker opens"
+                    );
+                }
+                Tried::Failed(GenerateError::Away(why))
+            }
+            NoPicture::Credentials(why) => Tried::Failed(GenerateError::Credentials(why)),
+            NoPicture::Garbage(why) => Tried::Failed(GenerateError::Garbage(why)),
+        }
+    }
+
+    /// The model refuses us, whatever the prompt.
+    fn refused(&self, model: &Model, why: String) -> Tried {
+        if model.limit.refused() {
+            tracing::error!(
+                alert = true,
+                code = "model_refused",
+                model = model.spec.id(),
+                region = self.region,
+                cause = why,
+                "this model refuses us: the next of BEDROCK_MODELS is called"
+            );
+            metrics::get().alert("model_refused");
+        }
+        Tried::Refused(Refused::Us, why)
+    }
+
+    async fn call(&self, model: &Model, prompt: &str) -> Result<Vec<u8>, NoPicture> {
+        let request = match model.spec.family {
             Family::Amazon => amazon::request(prompt),
             Family::Stability => stability::request(prompt),
         };
         let answer = self
             .client
             .invoke_model()
-            .model_id(&model.id)
+            .model_id(model.spec.id())
             .content_type("application/json")
             .accept("application/json")
             .body(Blob::new(request.to_string()))
             .send()
             .await
-            .map_err(|error| {
-                // A blocked prompt is a validation error that names content filters.
-                let words = error
-                    .as_service_error()
-                    .filter(|error| error.is_validation_exception())
-                    .map(|error| error.to_string());
-                sort(words, error.into())
-            })?;
+            .map_err(refusal::classify)?;
         // Decoding megabytes of base64 must not hold up the runtime's other jobs.
-        let family = model.family;
-        tokio::task::spawn_blocking(move || {
-            let body = answer.body.into_inner();
-            match family {
-                Family::Amazon => amazon::read(&body),
-                Family::Stability => stability::read(&body),
-            }
-        })
-        .await
-        .unwrap_or_else(|error| Err(GenerateError::Garbage(error.to_string())))
-        .map_err(Ask::Failed)
+        tokio::task::spawn_blocking(move || answer::read(answer.body.as_ref()))
+            .await
+            .unwrap_or_else(|error| Err(NoPicture::Garbage(error.to_string())))
     }
 }
 
-/// What one model answered, if no picture.
-enum Ask {
-    /// It is retired, or not enabled for this account.
-    Gone(String),
-    /// Another model would answer the same.
-    Failed(GenerateError),
-}
-
-/// `validation` is the message of a ValidationException, if it was one.
-fn sort(validation: Option<String>, error: CloudError) -> Ask {
-    if let Some(words) = validation {
-        let lower = words.to_lowercase();
-        if lower.contains("content filter")
-            || lower.contains("content policy")
-            || lower.contains("blocked")
-        {
-            return Ask::Failed(GenerateError::Declined(words));
-        }
-        if lower.contains("model identifier") || lower.contains("end of its life") {
-            return Ask::Gone(words);
-        }
-    }
-    let text = error.to_string();
-    match error {
-        CloudError::Missing(_) | CloudError::Denied(_) => Ask::Gone(text),
-        CloudError::Credentials(_) => Ask::Failed(GenerateError::Credentials(text)),
-        CloudError::Throttled(_) => Ask::Failed(GenerateError::Throttled(text)),
-        CloudError::Away(_) => Ask::Failed(GenerateError::Away(text)),
-        CloudError::Refused(_) => Ask::Failed(GenerateError::Garbage(text)),
-    }
-}
-
-/// What is wrong with a list of models.
-pub(crate) fn faults(ids: &[String]) -> impl Iterator<Item = String> {
-    ids.iter()
-        .filter(|id| family(id).is_none())
-        .map(|id| format!("names `{id}`, which is none of {KNOWN}"))
-}
-
-fn family(id: &str) -> Option<Family> {
-    // A cross-region inference profile puts the geography first: `us.stability…`.
-    let id = ["us.", "eu.", "apac.", "global."]
-        .iter()
-        .find_map(|geography| id.strip_prefix(geography))
-        .unwrap_or(id);
-    if id.starts_with("amazon.nova-canvas-") || id.starts_with("amazon.titan-image-") {
-        Some(Family::Amazon)
-    } else if id.starts_with("stability.") {
-        Some(Family::Stability)
-    } else {
-        None
-    }
-}
-
-/// Price of one 1024x1024 picture at standard quality, in US dollars.
-/// <https://aws.amazon.com/bedrock/pricing/>
-fn list_price_usd(id: &str) -> f64 {
-    const PRICES: [(&str, f64); 6] = [
-        ("stability.stable-image-core", 0.04),
-        ("stability.sd3-5-large", 0.08),
-        ("stability.stable-image-ultra", 0.14),
-        ("amazon.nova-canvas", 0.04),
-        ("amazon.titan-image-generator-v2", 0.01),
-        ("amazon.titan-image-generator-v1", 0.01),
-    ];
-    PRICES
-        .iter()
-        .find(|(model, _)| id.contains(model))
-        .map_or(0.0, |(_, price)| *price)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_are_known_by_the_id_also_behind_a_geography() {
-        assert_eq!(family("amazon.nova-canvas-v1:0"), Some(Family::Amazon));
-        assert_eq!(
-            family("amazon.titan-image-generator-v2:0"),
-            Some(Family::Amazon)
-        );
-        assert_eq!(
-            family("us.stability.stable-image-core-v1:1"),
-            Some(Family::Stability)
-        );
-        assert_eq!(family("anthropic.claude"), None);
-    }
-
-    #[test]
-    fn a_validation_error_is_a_refusal_only_if_it_names_the_filter() {
-        let sorted = |words: &str| {
-            sort(
-                Some(words.to_owned()),
-                CloudError::Refused(words.to_owned()),
-            )
-        };
-        assert!(matches!(
-            sorted("This request has been blocked by our content filters."),
-            Ask::Failed(GenerateError::Declined(_))
-        ));
-        assert!(matches!(
-            sorted("The provided model identifier is invalid."),
-            Ask::Gone(_)
-        ));
-        assert!(matches!(
-            sorted("width must be a number"),
-            Ask::Failed(GenerateError::Garbage(_))
-        ));
+/// The error where no model takes the call. An unknown reason decides before a known one, and a
+/// model that only wants a shorter prompt before those that refuse us.
+fn all_refused(refusals: Vec<(Refused, String)>) -> GenerateError {
+    let decides = refusals.iter().map(|(kind, _)| *kind).max();
+    let whys: Vec<String> = refusals.into_iter().map(|(_, why)| why).collect();
+    let why = whys.join("; ");
+    match decides {
+        Some(Refused::Unexplained) => GenerateError::Refused(why),
+        Some(Refused::Length) => GenerateError::PromptTooLong(why),
+        Some(Refused::Us) | None => GenerateError::NoLiveModel(why),
     }
 }

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::JobError;
+use crate::error::{JobError, chain};
 use crate::worker::Worker;
 
 /// Share of the lease that its holder uses.
@@ -27,8 +27,14 @@ const OWN_SHARE: f64 = 0.9;
 /// The keeper looks at a claimed assignment this long after the lease has expired.
 const SWEEP_AFTER: Duration = Duration::from_secs(60);
 
-/// Between two attempts at a write that the store did not answer.
-const WRITE_AGAIN: Duration = Duration::from_millis(200);
+/// Between two tries at a write that the store did not do; doubles up to the second.
+const WRITE_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// How often a write is tried that a store does not do, though it reads the document: about 30 s.
+const WRITE_TRIES: u32 = 10;
+
+/// How often a claim is tried while the document says that it is free.
+const CLAIM_TRIES: u32 = 5;
 
 /// The result of claiming the assignment of a job.
 #[derive(Debug)]
@@ -80,7 +86,10 @@ pub(crate) async fn claim(
     // The token is made before the call, so that a claim whose answer was lost is known as ours.
     let token = Token::random();
     let mut taken_from: Option<Token> = None;
-    loop {
+    let mut cause = String::new();
+    for tries in 0..CLAIM_TRIES {
+        // Another worker was faster, or the store did not answer; its next answer decides.
+        wait_before(tries).await;
         let (asked, now) = (Instant::now(), Timestamp::now());
         let claim = Claim {
             token: token.clone(),
@@ -93,9 +102,13 @@ pub(crate) async fn claim(
             Some(from) => transition::take_over(job.round, from, &claim, now, wake_at),
         };
         let take = take.noting_sent(message.sent_at);
-        if let Ok(Some(assignment)) = store.apply(id, &take).await {
-            let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
-            return Ok(Claimed::Mine(lease, Box::new(assignment)));
+        match store.apply(id, &take).await {
+            Ok(Some(assignment)) => {
+                let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
+                return Ok(Claimed::Mine(lease, Box::new(assignment)));
+            }
+            Ok(None) => "the store did not do it".clone_into(&mut cause),
+            Err(error) => cause = chain(&error),
         }
         let Some(assignment) = store.get(id).await? else {
             return Ok(Claimed::Unknown);
@@ -118,8 +131,16 @@ pub(crate) async fn claim(
             Some(other) => taken_from = Some(other.token),
             None => taken_from = None,
         }
-        // Another worker was faster, or the store did not answer; its next answer decides.
-        sleep(WRITE_AGAIN.mul_f64(fastrand::f64())).await;
+    }
+    Err(JobError::StoreAway(format!(
+        "the claim was tried {CLAIM_TRIES} times: {cause}"
+    )))
+}
+
+async fn wait_before(tries: u32) {
+    if tries > 0 {
+        let wait = WRITE_AGAIN.0 * 2u32.pow(tries.min(16) - 1);
+        sleep(wait.min(WRITE_AGAIN.1).mul_f64(0.5 + 0.5 * fastrand::f64())).await;
     }
 }
 
@@ -180,8 +201,13 @@ impl Lease {
     }
 
     /// Carries out `transition`, whose guard has this lease's token. Tries again for as long as
-    /// the lease lasts while the store does not answer. Fenced is what its guard does not admit.
+    /// the lease lasts while the store does not answer, and [`WRITE_TRIES`] times while it only
+    /// reads. Fenced is what its guard does not admit.
+    ///
+    /// # Errors
+    /// [`JobError::ClaimLost`] or [`JobError::StoreAway`].
     pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, JobError> {
+        let mut tries = 0;
         loop {
             let error = match self
                 .before_its_end(self.store.apply(&self.assignment_id, transition))
@@ -195,14 +221,18 @@ impl Lease {
                 .before_its_end(self.store.get(&self.assignment_id))
                 .await?
             {
-                Ok(Some(now)) if transition.guard.admits(&now) => {}
+                Ok(Some(now)) if transition.guard.admits(&now) => tries += 1,
                 Ok(now) => return Ok(Written::Fenced(now.map(Box::new))),
                 Err(away) => tracing::warn!(error = %away, "the store is away; trying again"),
             }
-            if let Some(error) = error {
-                tracing::warn!(%error, "a write was not answered; trying again");
+            let cause = error.map_or_else(String::new, |error| chain(&error));
+            if tries >= WRITE_TRIES {
+                return Err(JobError::StoreAway(format!(
+                    "a write was tried {tries} times: {cause}"
+                )));
             }
-            sleep(WRITE_AGAIN).await;
+            tracing::warn!(cause, "a write was not done; trying again");
+            wait_before(tries.max(1)).await;
         }
     }
 
@@ -256,7 +286,7 @@ impl Renewal {
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the claim was not renewed; trying again");
-                    wait = (self.length / 20).max(WRITE_AGAIN);
+                    wait = (self.length / 20).max(WRITE_AGAIN.0);
                 }
                 Err(_) => wait = Duration::ZERO,
             }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod avif;
+mod breaker;
 mod concurrency;
 pub mod config;
 mod error;
@@ -10,6 +11,7 @@ pub mod health;
 mod heartbeat;
 mod lease;
 mod optimize;
+mod panic;
 mod polls;
 mod reuse;
 mod run;

@@ -34,14 +34,14 @@ async fn work(config: Config) -> anyhow::Result<()> {
     let aws = Aws::connect(&config.cloud).await;
     let store = atelier_store::open(&config.store.url).await?;
     let listen = config.health.listen;
-    let services = Services::new(&config, store, &aws)?;
+    let services = Services::new(&config, store, &aws);
     let worker = Worker::new(config, services);
     let health_stop = CancellationToken::new();
     if let Some(address) = listen {
         let listener = TcpListener::bind(address).await?;
         tokio::spawn(health::serve(worker.clone(), listener, health_stop.clone()));
     }
-    run(worker, stop).await;
+    let outcome = run(worker, stop).await;
     health_stop.cancel();
-    Ok(())
+    outcome
 }

@@ -9,7 +9,7 @@ use atelier_optimize::{OptimizeError, Provenance, Settings, sniff};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use crate::error::{JobError, chain};
+use crate::error::{Fault, JobError, chain};
 use crate::generate::Original;
 
 /// Where pictures are made smaller. Jobs that wait for a core cost nothing meanwhile.
@@ -84,8 +84,8 @@ impl Optimizer {
             drop(core);
             done
         });
-        // A panic in an encoder is this job's error, not the worker's end.
-        done.await.map_err(|error| unforeseen(error.to_string()))
+        done.await
+            .map_err(|error| JobError::Panicked(error.to_string()))
     }
 }
 
@@ -93,7 +93,7 @@ fn unforeseen(cause: String) -> JobError {
     JobError::Retryable {
         failure: Failure::Unforeseen,
         cause,
-        away: false,
+        fault: Fault::Job,
     }
 }
 

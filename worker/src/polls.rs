@@ -48,9 +48,10 @@ impl Polls {
         self.queue_answers.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_alive(&self) -> bool {
+    /// While an outage has `paused` the worker, it polls nothing.
+    pub(crate) fn is_alive(&self, paused: bool) -> bool {
         match *self.now.lock().expect("no panic while held") {
-            Doing::Waiting(since) => since.elapsed() < self.longest_job,
+            Doing::Waiting(since) => paused || since.elapsed() < self.longest_job,
             Doing::Polling(since) => since.elapsed() < LONGEST_POLL,
         }
     }

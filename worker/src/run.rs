@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::concurrency::Capacity;
 use crate::worker::Worker;
-use crate::{heartbeat, settle, work};
+use crate::{heartbeat, settle, upload, work};
 
 /// The first wait after a receive that failed, and the longest.
 const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -18,9 +18,12 @@ const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Durat
 /// Receives jobs until `stop`, then drains: no new job, what can be finished within the grace period
 /// is finished, the rest is returned to the queue. Returns at the end of the grace period at the
 /// latest, whatever does not answer.
-pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
+///
+/// # Errors
+/// Where a loop ended by itself: the process must end then, since nothing would notice.
+pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Result<()> {
     let jobs = TaskTracker::new();
-    let beating = tokio::spawn(heartbeat::run(Arc::clone(&worker)));
+    let mut beating = tokio::spawn(heartbeat::run(Arc::clone(&worker)));
     let deadline = tokio::spawn(cancel_jobs_late(Arc::clone(&worker), stop.clone()));
     tracing::info!(
         worker = worker.name,
@@ -32,7 +35,6 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
         jobs.close();
         tracing::info!(in_flight = jobs.len(), "draining: no new jobs");
         jobs.wait().await;
-        beating.abort();
         heartbeat::last(&worker).await;
         tracing::info!("drained");
     };
@@ -40,15 +42,20 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) {
         stop.cancelled().await;
         sleep(worker.config.drain.grace).await;
     };
-    tokio::select! {
-        () = drained => {}
-        () = grace_is_over => tracing::warn!(
-            left = jobs.len(),
-            "the grace period is over; what is left is visible again after its timeout"
-        ),
-    }
+    let outcome = tokio::select! {
+        () = drained => Ok(()),
+        () = grace_is_over => {
+            tracing::warn!(
+                left = jobs.len(),
+                "the grace period is over; what is left is visible again after its timeout"
+            );
+            Ok(())
+        }
+        ended = &mut beating => Err(anyhow::anyhow!("the heartbeat ended by itself: {ended:?}")),
+    };
     beating.abort();
     deadline.abort();
+    outcome
 }
 
 /// Cancels jobs early enough that claims and messages are released before the grace period ends.
@@ -72,9 +79,15 @@ async fn receive_jobs(worker: &Arc<Worker>, jobs: &TaskTracker, stop: &Cancellat
             () = stop.cancelled() => return,
             room = worker.concurrency.capacity() => room,
         };
-        let max = match room {
-            Capacity::Slots(free) => free.min(MAX_RECEIVE),
-            Capacity::Probe => 1,
+        let (max, is_probe) = match room {
+            Capacity::Slots(free) => (free.min(MAX_RECEIVE), false),
+            Capacity::Probe => (1, true),
+            Capacity::BucketProbe(_probe) => {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = upload::probe(worker) => continue,
+                }
+            }
         };
         worker.polls.polls();
         // Never dropped half way: its messages would be invisible until their timeout.
@@ -89,7 +102,7 @@ async fn receive_jobs(worker: &Arc<Worker>, jobs: &TaskTracker, stop: &Cancellat
                 backoff = RECEIVE_BACKOFF.0;
                 let wanted = !stop.is_cancelled()
                     && !worker.concurrency.is_isolated()
-                    && (room == Capacity::Probe || !worker.concurrency.is_paused());
+                    && (is_probe || !worker.concurrency.is_paused());
                 for message in messages {
                     if wanted {
                         spawn(worker, jobs, message);

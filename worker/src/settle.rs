@@ -14,6 +14,7 @@ use atelier_runtime::telemetry::events::{Alert, JobFailed, JobSucceeded};
 use atelier_runtime::telemetry::metrics;
 
 use crate::attempt::{Attempt, Stored};
+use crate::breaker::Verdict;
 use crate::error::JobError;
 use crate::lease::Written;
 use crate::worker::Worker;
@@ -33,52 +34,36 @@ const TAG_AGAIN: Duration = Duration::from_secs(30);
 /// Settles an attempt.
 pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, JobError>) {
     attempt.lease.stop_renewing();
-    let worker = attempt.worker;
     match outcome {
-        Ok(stored) => {
-            worker.concurrency.recovered();
-            succeed(attempt, stored).await;
+        Ok(stored) => succeed(attempt, stored).await,
+        Err(error) => end(attempt, error).await,
+    }
+}
+
+/// The end of an attempt without a picture.
+async fn end(attempt: &Attempt<'_>, error: JobError) {
+    let (worker, assignment) = (attempt.worker, attempt.assignment);
+    let verdict = worker.concurrency.failed(&assignment.assignment_id, &error);
+    match error {
+        JobError::Permanent { failure, cause } => fail(attempt, failure, &cause).await,
+        // It was paused before: nothing new is learned by failing this job too.
+        JobError::Retryable { cause, .. } | JobError::Outage { cause, .. }
+            if verdict == (Verdict::Outage { opened: false }) =>
+        {
+            outage(attempt, &cause).await
         }
-        Err(JobError::Permanent { failure, cause }) => {
-            worker.concurrency.recovered();
-            fail(attempt, failure, &cause).await;
+        JobError::Outage { failure, cause, .. } => fail(attempt, failure, &cause).await,
+        JobError::Retryable { failure, cause, .. } => retry(attempt, failure, &cause).await,
+        JobError::Panicked(cause) => {
+            tracing::error!(cause, "a panic ended the attempt");
+            retry(attempt, Failure::Unforeseen, &cause).await;
         }
-        Err(JobError::Retryable {
-            failure,
-            cause,
-            away,
-        }) => {
-            if away {
-                worker.concurrency.no_answer()
-            } else {
-                worker.concurrency.recovered()
-            }
-            if attempt.assignment.attempts >= worker.config.job.max_attempts {
-                fail(attempt, failure, &cause).await;
-            } else {
-                let wait = backoff(worker.config.job.retry, attempt.assignment.attempts);
-                give_back(attempt, Budget::Burn, wait, "retry", &cause).await;
-            }
-        }
-        Err(JobError::Throttled(cause)) => {
+        JobError::Throttled(cause) => {
             let wait = THROTTLE_BACKOFF.mul_f64(0.3 + 0.7 * fastrand::f64());
             give_back(attempt, Budget::GiveBack, wait, "throttled", &cause).await;
         }
-        Err(JobError::Outage { failure, cause }) => {
-            if worker.concurrency.outage() {
-                fail(attempt, failure, &cause).await;
-            } else {
-                give_back(
-                    attempt,
-                    Budget::GiveBack,
-                    jittered(OUTAGE_BACKOFF),
-                    "outage",
-                    &cause,
-                )
-                .await;
-            }
-        }
-        Err(error @ (JobError::Stopping | JobError::Isolated)) => {
+        JobError::Paused => outage(attempt, &error.to_string()).await,
+        JobError::Stopping | JobError::Isolated => {
             let why = match error {
                 JobError::Stopping => "stopping",
                 _ => "isolated",
@@ -86,14 +71,26 @@ pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, JobErr
             let cause = error.to_string();
             give_back(attempt, Budget::GiveBack, Duration::ZERO, why, &cause).await;
         }
-        Err(error @ JobError::StoreAway(_)) => {
-            worker.concurrency.outage();
-            tracing::warn!(%error, "left until its claim expires");
-        }
-        Err(error @ JobError::ClaimLost(_)) => {
-            tracing::warn!(%error, "left to whoever holds it")
-        }
+        JobError::StoreAway(_) => tracing::warn!(%error, "left until its claim expires"),
+        JobError::ClaimLost(_) => tracing::warn!(%error, "left to whoever holds it"),
     }
+}
+
+/// The attempt counts; after the last one the assignment fails.
+async fn retry(attempt: &Attempt<'_>, failure: Failure, cause: &str) {
+    let (job, attempts) = (&attempt.worker.config.job, attempt.assignment.attempts);
+    if attempts >= job.max_attempts {
+        fail(attempt, failure, cause).await;
+    } else {
+        let wait = backoff(job.retry, attempts);
+        give_back(attempt, Budget::Burn, wait, "retry", cause).await;
+    }
+}
+
+/// The attempt does not count.
+async fn outage(attempt: &Attempt<'_>, cause: &str) {
+    let wait = jittered(OUTAGE_BACKOFF);
+    give_back(attempt, Budget::GiveBack, wait, "outage", cause).await;
 }
 
 /// `pending` -> `success`, then what could not be done before: tag, AVIF.
@@ -167,7 +164,7 @@ async fn fail(attempt: &Attempt<'_>, failure: Failure, cause: &str) {
         message,
         ..
     } = *attempt;
-    let correlation_id = correlation_id(assignment, message);
+    let correlation_id = attempt.correlation_id();
     let puts = attempt.puts.load(Ordering::Relaxed);
     let note = failure.note(correlation_id);
     let fail = transition::fail(attempt.lease.token(), &note, puts, Timestamp::now());
@@ -251,15 +248,8 @@ fn is_final(now: &Assignment, then: &Assignment) -> bool {
     now.s3_upload_status != Status::Pending || now.round > then.round
 }
 
-fn correlation_id<'a>(assignment: &'a Assignment, message: &'a Message) -> &'a str {
-    match assignment.correlation_id.as_str() {
-        "" => &message.context.correlation_id,
-        id => id,
-    }
-}
-
 /// Exponential in the attempts made, with jitter.
-fn backoff(first: Duration, attempts: u32) -> Duration {
+pub(crate) fn backoff(first: Duration, attempts: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     jittered((first * 2u32.pow(doublings)).min(MAX_BACKOFF))
 }
@@ -318,9 +308,9 @@ async fn dead_letter(worker: &Worker, message: &Message, cause: &str) {
 }
 
 /// The store did not say whether the claim was made.
-pub(crate) async fn unclaimed(worker: &Worker, message: &Message, error: &JobError) {
+pub(crate) async fn unclaimed(worker: &Worker, message: &Message, id: &str, error: &JobError) {
     tracing::warn!(%error, "not claimed");
-    worker.concurrency.outage();
+    worker.concurrency.failed(id, error);
     later(worker, message, jittered(OUTAGE_BACKOFF)).await;
 }
 

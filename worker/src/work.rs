@@ -18,10 +18,12 @@ use tokio::time::sleep;
 use tracing::Instrument as _;
 
 use crate::attempt::{Attempt, Stored};
-use crate::error::JobError;
+use crate::breaker::Service;
+use crate::error::{Fault, JobError};
 use crate::generate::{GenerateError, Original};
 use crate::lease::{self, Claimed, Written};
 use crate::optimize::Ready;
+use crate::panic::caught;
 use crate::upload::{self, Uploaded};
 use crate::worker::Worker;
 use crate::{reuse, settle};
@@ -47,20 +49,31 @@ pub(crate) async fn work(worker: &Worker, message: Message) {
         correlation_id = message.context.correlation_id,
     );
     continue_trace(&span, message.context.trace_parent.as_deref());
-    do_job(worker, &message, &job).instrument(span).await;
+    let done = async {
+        if let Err(panic) = caught(Box::pin(do_job(worker, &message, &job))).await {
+            tracing::error!(%panic, "a panic ended the job; it is left until its claim expires");
+        }
+    };
+    done.instrument(span).await;
 }
 
 async fn do_job(worker: &Worker, message: &Message, job: &Job) {
-    match lease::claim(worker, job, message).await {
+    let claimed = lease::claim(worker, job, message).await;
+    if claimed.is_ok() {
+        worker.concurrency.answered(Service::Store);
+    }
+    match claimed {
         Ok(Claimed::Mine(lease, assignment)) => {
             let attempt = Attempt::new(worker, message, &lease, &assignment);
-            let outcome = lease.hold(&worker.stopping, attempt.make_picture()).await;
+            let picture = caught(Box::pin(attempt.make_picture()));
+            let picture = async { picture.await.unwrap_or_else(|panic| Err(panic.into())) };
+            let outcome = lease.hold(&worker.stopping, picture).await;
             settle::settle(&attempt, outcome).await;
         }
         Ok(Claimed::Busy(time)) => settle::later(worker, message, time).await,
         Ok(Claimed::Over) => settle::delete(worker, message).await,
         Ok(Claimed::Unknown) => settle::unknown(worker, message).await,
-        Err(error) => settle::unclaimed(worker, message, &error).await,
+        Err(error) => settle::unclaimed(worker, message, &job.assignment_id, &error).await,
     }
 }
 
@@ -122,15 +135,22 @@ impl Attempt<'_> {
         let prompt = &self.assignment.prompt;
         let mut waits = THROTTLE_WAITS.into_iter();
         loop {
+            if self.worker.concurrency.is_paused_by(Service::Bucket) {
+                return Err(JobError::Paused);
+            }
             let asked = self.worker.models.generate(prompt, || self.count_call());
             let cause = match asked.await? {
                 Ok(original) => {
                     self.worker.concurrency.model_answered();
-                    metrics::get().model_cost.add(original.cost_usd, &[]);
                     return Ok(original);
                 }
                 Err(GenerateError::Throttled(cause)) => cause,
-                Err(error) => return Err(job_error(error)),
+                Err(error) => {
+                    if matches!(error, GenerateError::Declined(_)) {
+                        self.worker.concurrency.answered(Service::Model);
+                    }
+                    return Err(job_error(error));
+                }
             };
             self.worker.throttled();
             match waits.next() {
@@ -161,14 +181,7 @@ impl Attempt<'_> {
         mut stages: StageSeconds,
         original: Option<Arc<Original>>,
     ) -> Result<Stored, JobError> {
-        let put = upload::upload(
-            self.worker,
-            self.assignment,
-            self.lease,
-            &picture,
-            &label,
-            &self.puts,
-        );
+        let put = upload::upload(self, &picture, &label);
         let uploaded = timed("upload", &mut stages.upload, put).await?;
         let cost = original.as_ref().map_or(0.0, |original| original.cost_usd);
         Ok(match uploaded {
@@ -250,20 +263,25 @@ fn job_error(error: GenerateError) -> JobError {
             failure: Failure::Declined,
             cause,
         },
+        GenerateError::PromptTooLong(_) => JobError::Permanent {
+            failure: Failure::PromptTooLong,
+            cause,
+        },
         GenerateError::Throttled(cause) => JobError::Throttled(cause),
         GenerateError::NoLiveModel(_) | GenerateError::Credentials(_) => JobError::Outage {
+            service: Service::Model,
             failure: Failure::Configuration,
             cause,
         },
         GenerateError::Away(_) => JobError::Retryable {
             failure: Failure::Unforeseen,
             cause,
-            away: true,
+            fault: Fault::NoAnswer(Service::Model),
         },
-        GenerateError::Garbage(_) => JobError::Retryable {
+        GenerateError::Garbage(_) | GenerateError::Refused(_) => JobError::Retryable {
             failure: Failure::Unforeseen,
             cause,
-            away: false,
+            fault: Fault::Job,
         },
     }
 }

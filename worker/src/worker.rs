@@ -8,8 +8,6 @@ use atelier_cloud::pictures::Pictures;
 use atelier_cloud::queue::Queues;
 use atelier_domain::assignment::Assignment;
 use atelier_domain::timestamp::Timestamp;
-use atelier_runtime::config::ConfigFaults;
-use atelier_runtime::telemetry::metrics;
 use atelier_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -39,16 +37,13 @@ pub struct Services {
 
 impl Services {
     /// As configured; makes no call yet.
-    ///
-    /// # Errors
-    /// All models of no known family.
-    pub fn new(config: &Config, store: Arc<dyn Store>, aws: &Aws) -> Result<Self, ConfigFaults> {
-        Ok(Self {
+    pub fn new(config: &Config, store: Arc<dyn Store>, aws: &Aws) -> Self {
+        Self {
             store,
             queues: Queues::new(aws, &config.queue),
             pictures: Pictures::new(aws, &config.bucket),
-            models: Models::new(aws, &config.worker.models, config.worker.model_timeout)?,
-        })
+            models: Models::new(aws, &config.worker),
+        }
     }
 }
 
@@ -115,7 +110,7 @@ impl Worker {
 
     /// Whether a poll finished lately.
     pub fn is_alive(&self) -> bool {
-        self.polls.is_alive()
+        self.polls.is_alive(self.is_paused())
     }
 
     /// Waits until the job may run: at once beside others, or, after too many takeovers, when no
@@ -148,7 +143,6 @@ impl Worker {
     }
 
     pub(crate) fn called_model(&self) {
-        metrics::get().model_calls.add(1, &[]);
         self.counts.model_calls.fetch_add(1, Ordering::Relaxed);
     }
 

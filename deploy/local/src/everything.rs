@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use atelier_api::ApiConfig;
 use atelier_api::config::LimitConfig;
 use atelier_cloud::client::Aws;
@@ -17,11 +17,10 @@ use atelier_runtime::config::{
 };
 use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
-use atelier_store::Store;
 use atelier_worker::config::{OptimizeConfig, WorkerConfig};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::cloud;
 use crate::environment::credentials_in;
@@ -86,42 +85,38 @@ async fn serve(
     let address = listener.local_addr()?;
     let services = atelier_api::Services::new(&configs.api, &aws, Arc::clone(&store));
 
-    let parts = TaskTracker::new();
+    let mut workers = JoinSet::new();
     for _ in 0..fleet.workers {
-        parts.spawn(worker(
-            configs.worker.clone(),
-            Arc::clone(&store),
-            &aws,
-            stop.clone(),
-        )?);
+        let config = configs.worker.clone();
+        let services = atelier_worker::Services::new(&config, Arc::clone(&store), &aws);
+        let worker = atelier_worker::Worker::new(config, services);
+        workers.spawn(atelier_worker::run(worker, stop.clone()));
     }
-    parts.close();
     let api = atelier_server::run(
         configs.api,
         services,
         listener,
         stop.clone().cancelled_owned(),
     );
-    let api = tokio::spawn(api);
+    let mut api = tokio::spawn(api);
     greet(here, address, cloud)?;
-    stop.cancelled().await;
+    let early = tokio::select! {
+        () = stop.cancelled() => None,
+        served = &mut api => Some(served?),
+        Some(worked) = workers.join_next() => Some(worked?),
+    };
+    if let Some(outcome) = early {
+        // A part ends before the stop only where something is wrong with it.
+        return outcome.and_then(|()| bail!("a part ended by itself"));
+    }
     let served = api.await?;
     // Nothing is sent to the queue once the API has drained, so an idle worker need not wait for the
     // end of its long poll.
     cloud.end_long_polls();
-    parts.wait().await;
+    while let Some(worked) = workers.join_next().await {
+        worked??;
+    }
     served
-}
-
-fn worker(
-    config: atelier_worker::Config,
-    store: Arc<dyn Store>,
-    aws: &Aws,
-    stop: CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + use<>> {
-    let services = atelier_worker::Services::new(&config, store, aws)?;
-    let worker = atelier_worker::Worker::new(config, services);
-    Ok(atelier_worker::run(worker, stop))
 }
 
 /// Each part's configuration, from the process's environment and the cloud's.

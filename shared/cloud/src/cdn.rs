@@ -82,7 +82,10 @@ impl Cdn {
             404 => CloudError::Missing(text),
             429 => CloudError::Throttled(text),
             500..=599 => CloudError::Away(text),
-            _ => CloudError::Refused(text),
+            code => CloudError::Refused {
+                code: code.to_string(),
+                cause: text,
+            },
         })
     }
 
@@ -103,14 +106,14 @@ impl Cdn {
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()
-            .map_err(|error| CloudError::Refused(error.to_string()))?
+            .map_err(|error| CloudError::not_sent(error.to_string()))?
             .into();
         let headers = [("content-type", "application/xml")];
         let request =
             SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body))
-                .map_err(|error| CloudError::Refused(error.to_string()))?;
+                .map_err(|error| CloudError::not_sent(error.to_string()))?;
         let (instructions, _) = sign(request, &parameters)
-            .map_err(|error| CloudError::Refused(error.to_string()))?
+            .map_err(|error| CloudError::not_sent(error.to_string()))?
             .into_parts();
         Ok(instructions
             .headers()

@@ -20,21 +20,43 @@ pub enum CloudError {
     /// The bucket, the queue or the model does not exist.
     #[error("missing: {0}")]
     Missing(String),
+    /// The region, the encryption key, the clock or another setting is wrong, for every request.
+    #[error("misconfigured: {0}")]
+    Misconfigured(String),
     /// We ask too much.
     #[error("throttled: {0}")]
     Throttled(String),
     /// No answer, or a server's error. Unclear whether it was done; worth another try.
     #[error("away: {0}")]
     Away(String),
-    /// Anything else that the service refused.
-    #[error("refused: {0}")]
-    Refused(String),
+    /// Another write to the same object at the same time (409).
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// The condition of a write does not hold (412).
+    #[error("precondition failed: {0}")]
+    PreconditionFailed(String),
+    /// A refusal that no table foresees: this request's fault, or every request's.
+    #[error("refused: {cause}")]
+    Refused {
+        /// HTTP status and error code: the same for the same refusal of another request.
+        code: String,
+        /// The whole chain of causes.
+        cause: String,
+    },
 }
 
 impl CloudError {
     /// Whether the same call may succeed in a moment.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Throttled(_) | Self::Away(_))
+        matches!(self, Self::Throttled(_) | Self::Away(_) | Self::Conflict(_))
+    }
+
+    /// A request that could not be built or signed.
+    pub(crate) fn not_sent(cause: String) -> Self {
+        Self::Refused {
+            code: "not sent".to_owned(),
+            cause,
+        }
     }
 }
 
@@ -43,36 +65,44 @@ where
     E: Error + ProvideErrorMetadata + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        let text = DisplayErrorContext(&error).to_string();
+        let mut text = DisplayErrorContext(&error).to_string();
         if has_cause::<CredentialsError>(&error) {
             return Self::Credentials(text);
         }
         let Some(answer) = error.raw_response() else {
             return match error {
-                SdkError::ConstructionFailure(_) => Self::Refused(text),
+                SdkError::ConstructionFailure(_) => Self::not_sent(text),
                 _ => Self::Away(text),
             };
         };
+        if let Some(region) = region_of(answer) {
+            text.push_str(&format!(" (it is in region `{region}`)"));
+        }
         let status = answer.status().as_u16();
         let code = error
             .as_service_error()
             .and_then(ProvideErrorMetadata::code)
             .unwrap_or_default();
-        classify(code, status)(text)
+        classify(code, status, text)
     }
 }
 
 /// Sorts a service's error code, as the services' API references list them, else by HTTP status.
-fn classify(code: &str, status: u16) -> fn(String) -> CloudError {
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>,
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html>,
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>
+fn classify(code: &str, status: u16, cause: String) -> CloudError {
     // SQS qualifies its codes: `AWS.SimpleQueueService.NonExistentQueue`.
-    let code = code.rsplit(['.', '#']).next().unwrap_or(code);
-    match code {
+    let short = code.rsplit(['.', '#']).next().unwrap_or(code);
+    let sorted = match short {
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
         | "InvalidClientTokenId"
         | "ExpiredToken"
         | "ExpiredTokenException"
         | "InvalidToken"
+        | "TokenRefreshRequired"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "UnrecognizedClientException"
@@ -90,25 +120,64 @@ fn classify(code: &str, status: u16) -> fn(String) -> CloudError {
         | "ThrottlingException"
         | "ThrottledException"
         | "RequestThrottled"
+        | "KmsThrottled"
+        | "OverLimit"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
         | "ServiceQuotaExceededException" => CloudError::Throttled,
+        "PermanentRedirect"
+        | "IllegalLocationConstraintException"
+        | "AuthorizationHeaderMalformed"
+        | "RequestTimeTooSkewed"
+        | "InvalidBucketName"
+        | "InvalidAddress"
+        | "InvalidSecurity"
+        | "InvalidEncryptionAlgorithmError"
+        | "KmsDisabled"
+        | "KmsInvalidKeyUsage"
+        | "KmsInvalidState"
+        | "KmsNotFound"
+        | "KmsOptInRequired" => CloudError::Misconfigured,
+        // S3 passes the errors of the key on: `KMS.DisabledException`.
+        _ if code.starts_with("KMS.") => CloudError::Misconfigured,
+        "OperationAborted" | "ConditionalRequestConflict" => CloudError::Conflict,
+        "PreconditionFailed" => CloudError::PreconditionFailed,
         "RequestTimeout"
+        | "TemporaryRedirect"
+        | "BadDigest"
+        | "IncompleteBody"
         | "InternalError"
         | "ServiceUnavailable"
         | "ModelTimeoutException"
         | "ModelNotReadyException"
-        | "ModelErrorException"
-        | "RequestTimeTooSkewed" => CloudError::Away,
+        | "ModelErrorException" => CloudError::Away,
         _ => match status {
+            301 | 308 => CloudError::Misconfigured,
             401 => CloudError::Credentials,
             403 => CloudError::Denied,
+            409 => CloudError::Conflict,
+            412 => CloudError::PreconditionFailed,
             429 => CloudError::Throttled,
             // A body that cannot be read comes with a 2xx.
-            200..=299 | 408 | 500..=599 => CloudError::Away,
-            _ => CloudError::Refused,
+            200..=299 | 307 | 408 | 500..=599 => CloudError::Away,
+            _ => {
+                let code = format!("{status} {code}");
+                return CloudError::Refused { code, cause };
+            }
         },
+    };
+    sorted(cause)
+}
+
+/// The region of the bucket, where S3 was called in another one.
+fn region_of(answer: &HttpResponse) -> Option<String> {
+    if let Some(region) = answer.headers().get("x-amz-bucket-region") {
+        return Some(region.to_owned());
     }
+    let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
+    let (_, rest) = body.split_once("<Region>")?;
+    let (region, _) = rest.split_once("</Region>")?;
+    Some(region.to_owned())
 }
 
 fn has_cause<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
@@ -127,13 +196,16 @@ mod tests {
     use super::*;
 
     fn kind(code: &str, status: u16) -> &'static str {
-        match classify(code, status)(String::new()) {
+        match classify(code, status, String::new()) {
             CloudError::Credentials(_) => "credentials",
             CloudError::Denied(_) => "denied",
             CloudError::Missing(_) => "missing",
+            CloudError::Misconfigured(_) => "misconfigured",
             CloudError::Throttled(_) => "throttled",
             CloudError::Away(_) => "away",
-            CloudError::Refused(_) => "refused",
+            CloudError::Conflict(_) => "conflict",
+            CloudError::PreconditionFailed(_) => "precondition failed",
+            CloudError::Refused { .. } => "refused",
         }
     }
 
@@ -150,6 +222,22 @@ mod tests {
         assert_eq!(kind("SlowDown", 503), "throttled");
         assert_eq!(kind("InternalError", 500), "away");
         assert_eq!(kind("", 502), "away");
+        for (code, status) in [
+            ("PermanentRedirect", 301),
+            ("", 301),
+            ("IllegalLocationConstraintException", 400),
+            ("AuthorizationHeaderMalformed", 400),
+            ("KMS.DisabledException", 400),
+            ("KMS.KMSInvalidStateException", 400),
+            ("KmsDisabled", 400),
+        ] {
+            assert_eq!(kind(code, status), "misconfigured", "{code} {status}");
+        }
+        assert_eq!(kind("KMS.ThrottlingException", 400), "throttled");
+        assert_eq!(kind("OverLimit", 403), "throttled");
+        assert_eq!(kind("OperationAborted", 409), "conflict");
+        assert_eq!(kind("", 412), "precondition failed");
         assert_eq!(kind("ValidationException", 400), "refused");
+        assert_eq!(kind("", 418), "refused");
     }
 }

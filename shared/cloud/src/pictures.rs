@@ -4,7 +4,7 @@ mod operation;
 
 use std::time::Duration;
 
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ServerSideEncryption, Tag, Tagging};
@@ -23,6 +23,9 @@ pub use operation::PictureRef;
 
 /// Everything we store is below this.
 pub const PREFIX: &str = "generated_images/";
+
+/// Probes are below it.
+const PROBE_PREFIX: &str = "generated_images/.probe-";
 
 /// The longest that one operation may take, all its tries included (the portal's property 26).
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,17 +64,6 @@ pub enum Condition {
     IfMatch(String),
 }
 
-/// What became of a put.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// The picture is stored, as this version (none in a bucket that keeps no versions).
-    Stored(Option<String>),
-    /// The condition did not hold (412).
-    Refused,
-    /// Something else happened to the key at that moment (409); worth another try at once.
-    Conflict,
-}
-
 /// A version of an object, or a delete marker in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
@@ -96,6 +88,11 @@ impl Page {
     pub const fn is_last(&self) -> bool {
         self.next.is_none()
     }
+}
+
+/// Whether `key` is that of a [`Pictures::probe`]. No assignment's id has a dot.
+pub fn is_probe(key: &str) -> bool {
+    key.starts_with(PROBE_PREFIX)
 }
 
 /// The assignment that a key below [`PREFIX`] belongs to, if it is one of ours.
@@ -158,6 +155,11 @@ impl Pictures {
         }
     }
 
+    /// How long an upload is tried.
+    pub fn upload_policy(&self) -> &RetryPolicy {
+        &self.upload
+    }
+
     /// With another policy for uploads and downloads.
     #[must_use]
     pub fn with_retries(mut self, upload: RetryPolicy, download: RetryPolicy) -> Self {
@@ -167,36 +169,61 @@ impl Pictures {
 
     /// What lies under `key`, if anything. A bucket that does not exist looks the same as one
     /// that is empty: HEAD answers both without a body.
+    ///
+    /// # Errors
+    /// Where the bucket does not answer, or refuses.
     pub async fn find(
         &self,
         key: &str,
         picture: PictureRef<'_>,
     ) -> Result<Option<Found>, CloudError> {
-        self.tried("head", picture, &self.upload, &mut 0, || async {
-            let answer = self
-                .client
-                .head_object()
-                .bucket(&self.bucket)
-                .key(key)
-                .send()
-                .await;
-            match answer {
-                Ok(head) => Ok(Some(Found {
-                    etag: head.e_tag.unwrap_or_default(),
-                    content_type: head.content_type.unwrap_or_default(),
-                    label: head.metadata.as_ref().and_then(Label::from_metadata),
-                })),
-                Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => {
-                    Ok(None)
-                }
-                Err(error) => Err(error.into()),
-            }
-        })
-        .await
+        let find = || self.find_once(key);
+        self.tried("head", picture, &self.upload, &mut 0, find)
+            .await
     }
 
-    /// Stores `bytes` under the key of the label's assignment if `condition` holds. `tries` counts
-    /// the puts, also those of a call that fails in the end.
+    async fn find_once(&self, key: &str) -> Result<Option<Found>, CloudError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key);
+        match head.send().await {
+            Ok(head) => Ok(Some(Found {
+                etag: head.e_tag.unwrap_or_default(),
+                content_type: head.content_type.unwrap_or_default(),
+                label: head.metadata.as_ref().and_then(Label::from_metadata),
+            })),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => Ok(None),
+            Err(error) => Err(self.explain(key, error.into()).await),
+        }
+    }
+
+    /// Why a HEAD was refused: its answer has no body, that of a GET of the same object has. An
+    /// expired token is a bare 400, an unknown key id a bare 403.
+    async fn explain(&self, key: &str, error: CloudError) -> CloudError {
+        match &error {
+            CloudError::Denied(_) => {}
+            CloudError::Refused { code, .. } if code == "400 " => {}
+            _ => return error,
+        }
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        let Err(refused) = get.range("bytes=0-0").send().await else {
+            return error;
+        };
+        let has_code = refused.as_service_error().and_then(|e| e.code()).is_some();
+        match (status(&refused), error) {
+            (Some(400..=403), _) if has_code => refused.into(),
+            (Some(400..=403), CloudError::Denied(cause) | CloudError::Refused { cause, .. }) => {
+                CloudError::Credentials(cause)
+            }
+            (_, error) => error,
+        }
+    }
+
+    /// Stores `bytes` under the key of the label's assignment if `condition` holds. Returns the
+    /// version, none in a bucket that keeps no versions. `tries` counts the puts, also those of a
+    /// call that fails in the end.
+    ///
+    /// # Errors
+    /// [`CloudError::PreconditionFailed`] where the condition does not hold; others where the
+    /// bucket does not answer, or refuses.
     pub async fn put(
         &self,
         bytes: Bytes,
@@ -205,7 +232,7 @@ impl Pictures {
         permanent: bool,
         condition: &Condition,
         tries: &mut u32,
-    ) -> Result<Put, CloudError> {
+    ) -> Result<Option<String>, CloudError> {
         let picture = PictureRef {
             assignment_id: &label.assignment_id,
             teacher_id: label.teacher_id.as_deref(),
@@ -221,19 +248,44 @@ impl Pictures {
             .send()
             .await;
             match answer {
-                Ok(stored) => Ok(Put::Stored(stored.version_id)),
-                Err(error) => match (status(&error), &condition) {
-                    (Some(412), _) => Ok(Put::Refused),
-                    (Some(409), _) => Ok(Put::Conflict),
-                    // What should be replaced is gone.
-                    (Some(404), Condition::IfMatch(_)) if is_no_such_key(&error) => {
-                        Ok(Put::Refused)
-                    }
-                    _ => Err(error.into()),
-                },
+                Ok(stored) => Ok(stored.version_id),
+                // What should be replaced is gone.
+                Err(error)
+                    if matches!(condition, Condition::IfMatch(_)) && is_no_such_key(&error) =>
+                {
+                    let cause = "the object is gone".to_owned();
+                    Err(CloudError::PreconditionFailed(cause))
+                }
+                Err(error) => Err(error.into()),
             }
         })
         .await
+    }
+
+    /// Finds out whether the bucket takes uploads, at no cost worth naming: looks up, puts and
+    /// deletes a small object, once each, in the way of an upload.
+    ///
+    /// # Errors
+    /// What an upload would fail with.
+    pub async fn probe(&self) -> Result<(), CloudError> {
+        let name = format!("{:016x}", fastrand::u64(..));
+        let key = format!("{PROBE_PREFIX}{name}");
+        let picture = PictureRef {
+            assignment_id: &name,
+            teacher_id: None,
+        };
+        let version = self
+            .tried("probe", picture, &RetryPolicy::ONCE, &mut 0, || async {
+                self.find_once(&key).await?;
+                let put = self.object(&key, &Bytes::from_static(b"probe"), "text/plain", false);
+                Ok(put.if_none_match("*").send().await?.version_id)
+            })
+            .await?;
+        // What stays is small, and the lifecycle deletes it.
+        if let Err(error) = self.delete(&key, version.as_deref()).await {
+            tracing::debug!(%error, key, "a probe was not deleted");
+        }
+        Ok(())
     }
 
     /// Stores the AVIF beside a picture, whatever is there.
@@ -456,7 +508,10 @@ impl Pictures {
             };
             match (outcome, waits.next()) {
                 (Err(error), Some(wait)) if error.is_passing() && Instant::now() + *wait < end => {
-                    sleep(*wait).await;
+                    // Writers that are in each other's way must not meet again.
+                    let conflict = matches!(error, CloudError::Conflict(_));
+                    let jitter = if conflict { fastrand::f64() } else { 1.0 };
+                    sleep(wait.mul_f64(0.5 + 0.5 * jitter)).await;
                 }
                 (outcome, _) => break outcome,
             }
@@ -492,6 +547,6 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
 }
 
-fn is_no_such_key<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+fn is_no_such_key<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.as_service_error().and_then(|error| error.code()) == Some("NoSuchKey")
 }

@@ -1,5 +1,7 @@
-//! The queue: send, receive, hide, delete (SQS).
+//! The queue: send, receive, change the visibility, delete (SQS).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
@@ -17,6 +19,7 @@ use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Transition};
 use atelier_runtime::config::JobConfig;
 use atelier_runtime::telemetry::trace_parent;
+use tokio::time::{Instant, sleep_until};
 use tracing::Span;
 
 /// The most messages that one receive answers with (SQS's limit).
@@ -25,8 +28,12 @@ pub const MAX_RECEIVE: u32 = 10;
 /// The longest that a receive waits for a message (SQS's limit).
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// The longest that a message can be hidden (SQS's limit).
+/// The longest that a message can be hidden, from its receive on (SQS's limit).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
+
+/// The shortest time that a receive which may wait takes to come back empty. A proxy or another
+/// server may answer at once.
+const EMPTY_RECEIVE_FLOOR: Duration = Duration::from_secs(1);
 
 const CORRELATION_ID: &str = "correlation_id";
 const TRACE_PARENT: &str = "traceparent";
@@ -34,7 +41,7 @@ const TRACE_PARENT: &str = "traceparent";
 /// What a call to the queue can fail with.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The message was received again or deleted since: its handle is worth nothing now.
+    /// The message was received again or deleted since: its receipt handle is no longer valid.
     #[error("the receipt handle is stale: {0}")]
     StaleReceipt(String),
     /// The service's or the network's fault.
@@ -42,10 +49,10 @@ pub enum QueueError {
     Cloud(#[from] CloudError),
 }
 
-/// What goes along with a job, so that its log lines and spans can be found together.
+/// Sent along with a job, so that its log lines and spans can be found together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// The id that the logs of all processes bear.
+    /// The id in the log lines of all processes.
     pub correlation_id: String,
     /// The W3C trace context of the sender's span, if there is one.
     pub trace_parent: Option<String>,
@@ -53,18 +60,30 @@ pub struct Context {
 
 /// Names one delivery of a message; a later delivery of the same message has another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt(String);
+pub struct Receipt {
+    handle: String,
+    received_at: Instant,
+}
+
+impl Receipt {
+    /// For how long the message can be hidden from now on.
+    fn visibility_left(&self) -> Duration {
+        // The queue counts whole seconds, from a moment before ours.
+        let margin = Duration::from_secs(1);
+        MAX_VISIBILITY.saturating_sub(self.received_at.elapsed() + margin)
+    }
+}
 
 /// A message that was received and is hidden from others for a while.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The queue's name for the message.
     pub id: String,
-    /// What to hide or delete it by.
+    /// What its visibility is changed by, and what it is deleted by.
     pub receipt: Receipt,
     /// The job, if it is one.
     pub body: String,
-    /// What came along.
+    /// Correlation id and trace context.
     pub context: Context,
     /// When it was sent.
     pub sent_at: Option<Timestamp>,
@@ -97,6 +116,8 @@ impl Depth {
 pub struct Queue {
     client: aws_sdk_sqs::Client,
     url: String,
+    /// Whether the queue refuses message groups, as a server without fair queues does.
+    no_groups: Arc<AtomicBool>,
 }
 
 /// The queue of the jobs and that of the dead letters.
@@ -120,6 +141,9 @@ impl Queues {
 
     /// Moves a received message to the dead letters. If it ends between the two steps, the message
     /// is in both queues, never in none.
+    ///
+    /// # Errors
+    /// Where a step was not done.
     pub async fn dead_letter(&self, message: &Message) -> Result<(), QueueError> {
         self.dead_letters
             .send_body(&message.body, None, &message.context)
@@ -128,6 +152,9 @@ impl Queues {
     }
 
     /// Moves a received dead letter back to the jobs, in the same order of steps.
+    ///
+    /// # Errors
+    /// Where a step was not done.
     pub async fn redrive(&self, message: &Message) -> Result<(), QueueError> {
         self.jobs
             .send_body(&message.body, None, &message.context)
@@ -139,7 +166,11 @@ impl Queues {
 impl Queue {
     /// The queue at `url`.
     pub fn new(client: aws_sdk_sqs::Client, url: String) -> Self {
-        Self { client, url }
+        Self {
+            client,
+            url,
+            no_groups: Arc::default(),
+        }
     }
 
     /// Sends the job of a pending `assignment`. Returns the transition that notes it, for the
@@ -188,6 +219,26 @@ impl Queue {
         group: Option<String>,
         context: &Context,
     ) -> Result<(), QueueError> {
+        let group = group.filter(|_| !self.no_groups.load(Ordering::Relaxed));
+        let grouped = group.is_some();
+        match self.try_send(body, group, context).await {
+            Err(refused @ CloudError::Refused { .. }) if grouped => {
+                // Without a group jobs are not shared out fairly, but they are done.
+                self.try_send(body, None, context).await?;
+                self.no_groups.store(true, Ordering::Relaxed);
+                tracing::warn!(%refused, "this queue takes no message groups: sending without");
+                Ok(())
+            }
+            sent => Ok(sent?),
+        }
+    }
+
+    async fn try_send(
+        &self,
+        body: &str,
+        group: Option<String>,
+        context: &Context,
+    ) -> Result<(), CloudError> {
         let mut call = self
             .client
             .send_message()
@@ -203,19 +254,24 @@ impl Queue {
                 call = call.message_attributes(name, text_attribute(value));
             }
         }
-        call.send().await.map_err(CloudError::from)?;
+        call.send().await?;
         Ok(())
     }
 
     /// Receives up to `max` messages (1 to [`MAX_RECEIVE`]), waiting up to `wait` for the first,
-    /// and hides them for `visibility`.
+    /// and hides them for `visibility`. Where it may wait, it takes at least
+    /// [`EMPTY_RECEIVE_FLOOR`] to come back empty, whatever the queue does.
+    ///
+    /// # Errors
+    /// Where the queue does not answer, or refuses.
     pub async fn receive(
         &self,
         max: u32,
         wait: Duration,
         visibility: Duration,
     ) -> Result<Vec<Message>, QueueError> {
-        let patience = TimeoutConfig::builder()
+        let started = Instant::now();
+        let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(wait + ATTEMPT_TIMEOUT)
             .build();
@@ -229,19 +285,25 @@ impl Queue {
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .customize()
-            .config_override(aws_sdk_sqs::Config::builder().timeout_config(patience))
+            .config_override(aws_sdk_sqs::Config::builder().timeout_config(timeouts))
             .send()
             .await
             .map_err(CloudError::from)?;
-        Ok(answer
-            .messages
-            .unwrap_or_default()
+        let messages = answer.messages.unwrap_or_default();
+        if messages.is_empty() {
+            sleep_until(started + wait.min(EMPTY_RECEIVE_FLOOR)).await;
+        }
+        Ok(messages
             .into_iter()
-            .filter_map(read_message)
+            .filter_map(|message| read_message(message, started))
             .collect())
     }
 
-    /// Hides a received message for `time` from now; zero shows it at once.
+    /// Hides a received message for `time` from now; zero shows it at once. Where that would be more
+    /// than [`MAX_VISIBILITY`] after its receive, until then.
+    ///
+    /// # Errors
+    /// Where the receipt is stale, or the queue does not answer, or refuses.
     pub async fn change_visibility(
         &self,
         receipt: &Receipt,
@@ -251,8 +313,8 @@ impl Queue {
             .client
             .change_message_visibility()
             .queue_url(&self.url)
-            .receipt_handle(&receipt.0)
-            .visibility_timeout(whole_seconds(time.min(MAX_VISIBILITY)))
+            .receipt_handle(&receipt.handle)
+            .visibility_timeout(whole_seconds(time.min(receipt.visibility_left())))
             .send()
             .await;
         match answer {
@@ -282,12 +344,15 @@ impl Queue {
     }
 
     /// Deletes a received message for good.
+    ///
+    /// # Errors
+    /// Where the receipt is stale, or the queue does not answer, or refuses.
     pub async fn delete(&self, receipt: &Receipt) -> Result<(), QueueError> {
         let answer = self
             .client
             .delete_message()
             .queue_url(&self.url)
-            .receipt_handle(&receipt.0)
+            .receipt_handle(&receipt.handle)
             .send()
             .await;
         match answer {
@@ -302,6 +367,9 @@ impl Queue {
     }
 
     /// How much lies in the queue.
+    ///
+    /// # Errors
+    /// Where the queue does not answer, or refuses.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
         let answer = self
             .client
@@ -368,7 +436,7 @@ fn whole_seconds(time: Duration) -> i32 {
     whole(time.as_millis().div_ceil(1000) as u64)
 }
 
-fn read_message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
+fn read_message(message: aws_sdk_sqs::types::Message, received_at: Instant) -> Option<Message> {
     let attribute = |name: &str| {
         message
             .message_attributes
@@ -387,7 +455,10 @@ fn read_message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
             .map(|milliseconds| Timestamp::from_seconds(milliseconds / 1000.0)),
         receives: system(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1.0) as u32,
         id: message.message_id.unwrap_or_default(),
-        receipt: Receipt(message.receipt_handle?),
+        receipt: Receipt {
+            handle: message.receipt_handle?,
+            received_at,
+        },
         body: message.body.unwrap_or_default(),
     })
 }

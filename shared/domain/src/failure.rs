@@ -16,6 +16,8 @@ pub enum Failure {
     StorageUnavailable,
     /// The model's filter refused the prompt or the picture.
     Declined,
+    /// No model takes a prompt of this length.
+    PromptTooLong,
     /// Still pending at `give_up_at`.
     TooBusy,
     /// The queue moved the job to the dead-letter queue.
@@ -26,11 +28,12 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, for documentation and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Configuration,
         Self::UploadFailed,
         Self::StorageUnavailable,
         Self::Declined,
+        Self::PromptTooLong,
         Self::TooBusy,
         Self::DeadLetter,
         Self::Unforeseen,
@@ -43,6 +46,7 @@ impl Failure {
             Self::UploadFailed => "upload_failed",
             Self::StorageUnavailable => "storage_unavailable",
             Self::Declined => "declined",
+            Self::PromptTooLong => "prompt_too_long",
             Self::TooBusy => "too_busy",
             Self::DeadLetter => "dead_letter",
             Self::Unforeseen => "unforeseen",
@@ -58,6 +62,9 @@ impl Failure {
             Self::Declined => {
                 "This prompt was declined by the picture service. Please change the wording."
             }
+            Self::PromptTooLong => {
+                "This prompt is too long for the picture service. Please shorten it."
+            }
             Self::TooBusy => "The picture service is too busy. Please try again later.",
             Self::DeadLetter | Self::Unforeseen => "Something went wrong",
         }
@@ -66,7 +73,7 @@ impl Failure {
     /// Whether an operator has to act.
     pub const fn alerts(self) -> bool {
         match self {
-            Self::Declined | Self::TooBusy => false,
+            Self::Declined | Self::PromptTooLong | Self::TooBusy => false,
             Self::Configuration
             | Self::UploadFailed
             | Self::StorageUnavailable

@@ -8,38 +8,59 @@ pub(super) const SIDE: u32 = 1024;
 pub struct Original {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The model that made it.
+    /// The id of the model that made it.
     pub model: String,
-    /// What it cost, in US dollars by list price.
+    /// What it cost, in US dollars, above 0.
     pub cost_usd: f64,
 }
 
-/// Why there is no picture.
+/// Why there is no picture. The text says which model answered what.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// The model's filter refused the prompt or the picture.
+    /// A filter or a guardrail declined the prompt or the picture.
     #[error("declined by the model: {0}")]
     Declined(String),
-    /// We ask too much.
+    /// No model that can be called takes a prompt of this length.
+    #[error("the prompt is too long: {0}")]
+    PromptTooLong(String),
+    /// No model has room for the call now.
     #[error("{0}")]
     Throttled(String),
-    /// No model of the list lives, or lets us in.
-    #[error("no model of the list can be asked: {0}")]
+    /// Every model refuses us, whatever the prompt.
+    #[error("no model of the list can be called: {0}")]
     NoLiveModel(String),
+    /// Refused for an unknown reason: the prompt's fault, until other jobs meet the same refusal.
+    #[error("refused for an unknown reason: {0}")]
+    Refused(String),
     /// We have no valid credentials.
     #[error("{0}")]
     Credentials(String),
-    /// No answer, or a server's error; another try may go better.
+    /// No answer, or a server's error; another call may succeed.
     #[error("{0}")]
     Away(String),
-    /// An answer that makes no sense; another try may go better.
+    /// An answer that cannot be read; another call may succeed.
     #[error("the model's answer cannot be used: {0}")]
     Garbage(String),
 }
 
-/// The bytes of a picture in base64.
-pub(super) fn decode_picture(base64: &str) -> Result<Vec<u8>, GenerateError> {
-    base64_simd::STANDARD
-        .decode_to_vec(base64)
-        .map_err(|error| GenerateError::Garbage(format!("the picture is no base64: {error}")))
+/// Why one call to one model brought no picture.
+#[derive(Debug)]
+pub(super) enum NoPicture {
+    /// The filter or a guardrail does not allow the prompt.
+    Declined(String),
+    /// The prompt is longer than this model takes.
+    TooLong(String),
+    /// This model has no capacity for the call now.
+    Overloaded(String),
+    /// This model takes no call of ours: retired, not enabled, or only through a profile.
+    Model(String),
+    /// A refusal that no rule explains: the prompt's fault, or the model's.
+    Unexplained(String),
+    /// We have no valid credentials.
+    Credentials(String),
+    /// No answer, or a server's error. A model that times out counts here, not as overloaded: the
+    /// prompt may be the reason, so each such call uses an attempt up.
+    Away(String),
+    /// An answer that cannot be read.
+    Garbage(String),
 }

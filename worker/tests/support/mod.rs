@@ -14,7 +14,7 @@ use atelier_domain::assignment::{Assignment, Post, Status};
 use atelier_domain::job::Job;
 use atelier_domain::timestamp::Timestamp;
 use atelier_embedded::cloud::{Cloud, Options};
-use atelier_embedded::faults::{Kind, Order, Service};
+use atelier_embedded::faults::{Answer, Kind, Order, Service};
 use atelier_embedded::model::{Behavior, Settings};
 use atelier_runtime::config::Environment;
 use atelier_runtime::telemetry::TelemetryConfig;
@@ -44,7 +44,7 @@ pub(crate) struct Bench {
 pub(crate) struct Running {
     pub worker: Arc<Worker>,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<anyhow::Result<()>>,
     runtime: Runtime,
 }
 
@@ -55,7 +55,8 @@ impl Running {
         timeout(PATIENCE, self.task)
             .await
             .expect("it drains")
-            .unwrap();
+            .unwrap()
+            .expect("no loop ends by itself");
         self.runtime.shutdown_background();
     }
 
@@ -87,7 +88,12 @@ impl Bench {
         .await
         .unwrap();
         let environment = Environment::of(cloud.environment().iter().cloned())
-            .with([("RETRY_SECONDS", "0.05"), ("REUSE", "off")])
+            .with([
+                ("RETRY_SECONDS", "0.05"),
+                ("REUSE", "off"),
+                // A quarter of it is the longest poll, which a stop waits for.
+                ("GRACE_SECONDS", "4"),
+            ])
             .with(options.iter().copied());
         let mut config = Config::read(environment).unwrap();
         config.cloud.credentials = Some(StaticCredentials {
@@ -118,7 +124,7 @@ impl Bench {
 
     /// Starts a worker.
     pub(crate) fn work(&self) -> Running {
-        let mut services = Services::new(&self.config, Arc::clone(&self.store), &self.aws).unwrap();
+        let mut services = Services::new(&self.config, Arc::clone(&self.store), &self.aws);
         services.pictures = self.pictures.clone();
         let worker = Worker::new(self.config.clone(), services);
         let stop = CancellationToken::new();
@@ -230,6 +236,24 @@ impl Bench {
             share,
             ..Order::new(service, kind)
         });
+    }
+
+    /// Answers every call of `operation` with an error of the service's own protocol.
+    pub(crate) fn refuse(&self, service: Service, operation: &str, status: u16, code: &str) {
+        self.order(Order {
+            operation: Some(operation.to_owned()),
+            answer: Some(Answer {
+                status,
+                code: code.to_owned(),
+                ..Answer::default()
+            }),
+            ..Order::new(service, Kind::Answer)
+        });
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        order.check().unwrap();
+        self.cloud.faults().add(order);
     }
 
     pub(crate) fn repair(&self) {

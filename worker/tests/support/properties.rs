@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use atelier_cloud::pictures::{Condition, PictureRef, Pictures, Put};
+use atelier_cloud::error::CloudError;
+use atelier_cloud::pictures::{Condition, PictureRef, Pictures};
 use atelier_domain::assignment::{ImageMetadata, prompt_hash};
 use atelier_domain::label::Label;
 use bytes::Bytes;
@@ -64,7 +65,7 @@ pub(crate) async fn put(
     pictures: &Pictures,
     bytes: &[u8],
     label: &Label,
-) -> (Result<Put, ()>, u32) {
+) -> (Result<Option<String>, CloudError>, u32) {
     let mut tries = 0;
     let put = pictures
         .put(
@@ -76,7 +77,7 @@ pub(crate) async fn put(
             &mut tries,
         )
         .await;
-    (put.map_err(drop), tries)
+    (put, tries)
 }
 
 pub(crate) fn whose(label: &Label) -> PictureRef<'_> {

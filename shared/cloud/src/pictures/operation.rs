@@ -28,7 +28,7 @@ impl<'a> From<&'a Assignment> for PictureRef<'a> {
 /// An S3 operation ended.
 #[derive(Debug)]
 pub(super) struct S3Operation<'a> {
-    /// `head`, `upload`, `download`, `tag` or `delete`.
+    /// `head`, `upload`, `download`, `tag`, `delete` or `probe`.
     pub operation: &'static str,
     /// The picture.
     pub picture: PictureRef<'a>,
@@ -47,6 +47,10 @@ impl S3Operation<'_> {
         let teacher = self.picture.teacher_id.unwrap_or("-");
         let assignment = self.picture.assignment_id;
         let (operation, attempts) = (self.operation, self.attempts);
+        let is_conflict = matches!(
+            self.error,
+            Some(CloudError::Conflict(_) | CloudError::PreconditionFailed(_))
+        );
         match self.error {
             None => tracing::info!(
                 target: "atelier::s3",
@@ -54,14 +58,21 @@ impl S3Operation<'_> {
             ),
             Some(error) => tracing::warn!(
                 target: "atelier::s3",
-                operation, teacher, assignment, result = "failed", duration_ms, attempts, %error,
+                operation, teacher, assignment, result = if is_conflict { "conflict" } else { "failed" },
+                duration_ms, attempts, %error,
                 "s3 operation"
             ),
         }
         if operation == "upload" {
-            metrics::get().s3_uploads.add(1, &[]);
-            if self.error.is_some() {
-                metrics::get().s3_upload_failures.add(1, &[]);
+            let metrics = metrics::get();
+            match self.error {
+                // What lies there decides what becomes of it; it is neither good nor bad yet.
+                Some(_) if is_conflict => metrics.s3_upload_conflicts.add(1, &[]),
+                Some(_) => {
+                    metrics.s3_uploads.add(1, &[]);
+                    metrics.s3_upload_failures.add(1, &[]);
+                }
+                None => metrics.s3_uploads.add(1, &[]),
             }
         }
     }
@@ -70,6 +81,7 @@ impl S3Operation<'_> {
 /// The permissions that an operation needs, as they are written in an IAM policy.
 pub(super) fn permissions(operation: &str) -> &'static str {
     match operation {
+        "probe" => "s3:GetObject, s3:ListBucket, s3:PutObject or s3:PutObjectTagging",
         "upload" => "s3:PutObject or s3:PutObjectTagging",
         "tag" => "s3:PutObjectTagging",
         "delete" => "s3:DeleteObject, s3:DeleteObjectVersion or s3:ListBucketVersions",

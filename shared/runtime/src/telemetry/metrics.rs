@@ -16,19 +16,21 @@ pub const JOBS: &str = "atelier.jobs";
 pub const S3_UPLOADS: &str = "atelier.s3_uploads";
 /// Uploads that failed.
 pub const S3_UPLOAD_FAILURES: &str = "atelier.s3_upload_failures";
-/// Times that the model throttled us.
+/// Uploads that met another write to the same object, or an object where none was expected.
+pub const S3_UPLOAD_CONFLICTS: &str = "atelier.s3_upload_conflicts";
+/// Calls that a model throttled or had no capacity for; attribute `model`.
 pub const THROTTLES: &str = "atelier.throttles";
 /// Jobs that a worker is working on.
 pub const SLOTS_IN_USE: &str = "atelier.slots_in_use";
-/// Jobs that a worker takes at the model's present pace.
+/// Jobs that a worker takes by its present limit.
 pub const SLOTS: &str = "atelier.slots";
 /// Things that an operator has to look at; attribute `code`.
 pub const ALERTS: &str = "atelier.alerts";
-/// Calls to a model.
+/// Calls to a model; attribute `model`.
 pub const MODEL_CALLS: &str = "atelier.model_calls";
-/// What the models' answers cost, in US dollars by list price.
+/// What the models' pictures cost, in US dollars; attribute `model`.
 pub const MODEL_COST: &str = "atelier.model_cost";
-/// 1 while a worker waits for a fault to end that would fail every job, else 0.
+/// 1 while a worker is paused by an outage, else 0.
 pub const PAUSED: &str = "atelier.paused";
 
 /// The instruments. Where no collector is configured they do nothing.
@@ -41,17 +43,16 @@ pub struct Metrics {
     pub s3_uploads: Counter<u64>,
     /// See [`S3_UPLOAD_FAILURES`].
     pub s3_upload_failures: Counter<u64>,
-    /// See [`THROTTLES`].
-    pub throttles: Counter<u64>,
+    /// See [`S3_UPLOAD_CONFLICTS`].
+    pub s3_upload_conflicts: Counter<u64>,
+    throttles: Counter<u64>,
     /// See [`SLOTS_IN_USE`].
     pub slots_in_use: Gauge<u64>,
     /// See [`SLOTS`].
     pub slots: Gauge<u64>,
     alerts: Counter<u64>,
-    /// See [`MODEL_CALLS`].
-    pub model_calls: Counter<u64>,
-    /// See [`MODEL_COST`].
-    pub model_cost: Counter<f64>,
+    model_calls: Counter<u64>,
+    model_cost: Counter<f64>,
     /// See [`PAUSED`].
     pub paused: Gauge<u64>,
 }
@@ -66,6 +67,7 @@ pub fn get() -> &'static Metrics {
             jobs: meter.u64_counter(JOBS).build(),
             s3_uploads: meter.u64_counter(S3_UPLOADS).build(),
             s3_upload_failures: meter.u64_counter(S3_UPLOAD_FAILURES).build(),
+            s3_upload_conflicts: meter.u64_counter(S3_UPLOAD_CONFLICTS).build(),
             throttles: meter.u64_counter(THROTTLES).build(),
             slots_in_use: meter.u64_gauge(SLOTS_IN_USE).build(),
             slots: meter.u64_gauge(SLOTS).build(),
@@ -102,4 +104,23 @@ impl Metrics {
     pub fn alert(&self, code: &'static str) {
         self.alerts.add(1, &[KeyValue::new("code", code)]);
     }
+
+    /// A model is called.
+    pub fn model_call(&self, model: &str) {
+        self.model_calls.add(1, &of_model(model));
+    }
+
+    /// A model throttled a call, or had no capacity for it.
+    pub fn model_throttled(&self, model: &str) {
+        self.throttles.add(1, &of_model(model));
+    }
+
+    /// A model made a picture for `usd` US dollars.
+    pub fn model_cost(&self, model: &str, usd: f64) {
+        self.model_cost.add(usd, &of_model(model));
+    }
+}
+
+fn of_model(model: &str) -> [KeyValue; 1] {
+    [KeyValue::new("model", model.to_owned())]
 }
