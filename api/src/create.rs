@@ -14,14 +14,11 @@ use http::header::LOCATION;
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
-use crate::input::field::{Id, JsonText, Text, Trimmed};
+use crate::input::field::{Id, JsonText, TeacherId, Trimmed};
 use crate::input::{JsonBody, input};
 use crate::limit;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
-
-/// A teacher's id, 1 to 256 characters.
-pub(crate) type TeacherId = Text<1, 256>;
 
 input! {
     /// What an assignment is made of.
@@ -29,7 +26,8 @@ input! {
         /// What the picture shows, 1 to 1024 characters after trimming. There is no picture without
         /// it, or where it shows nothing.
         prompt: Trimmed<MAX_PROMPT_CHARACTERS>,
-        /// The teacher that it belongs to, 1 to 256 characters.
+        /// The teacher that it belongs to, 1 to 256 characters and at most 1024 bytes
+        /// percent-encoded, which is how it stands in the picture's metadata.
         teacher_id: TeacherId,
         /// Questions and answers, a JSON text.
         question_answers: JsonText,

@@ -14,9 +14,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::create::TeacherId;
 use crate::cursor;
-use crate::input::field::{Cursor, Ids, ListedStatus, Number};
+use crate::input::field::{Cursor, Ids, ListedStatus, Number, TeacherId};
 use crate::input::{IdInPath, Parameters, input};
 use crate::present::present;
 use crate::problem::{FieldFault, Problem, Refused};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use atelier_cloud::client::Aws;
 use atelier_cloud::config::{BucketConfig, CloudConfig};
-use atelier_cloud::pictures::{Page, Pictures, assignment_of, key};
+use atelier_cloud::pictures::{Page, Pictures, assignment_of, is_probe, key};
 use atelier_domain::assignment::Assignment;
 use atelier_runtime::config::Environment;
 use atelier_store::Store;
@@ -135,7 +135,7 @@ impl View {
         let mut page: Option<Page> = None;
         while page.as_ref().is_none_or(|page| !page.is_last()) {
             let next = self.pictures.page(page.as_ref()).await?;
-            for version in &next.versions {
+            for version in next.versions.iter().filter(|it| !is_probe(&it.key)) {
                 *versions.entry(version.key.clone()).or_default() += 1;
             }
             page = Some(next);

@@ -24,13 +24,14 @@ fn main() -> ExitCode {
 async fn serve() -> anyhow::Result<()> {
     let config = Config::read(Environment::of_process())?;
     let telemetry = telemetry::start(&config.telemetry, "atelier-worker")?;
-    let outcome = work(config).await;
-    telemetry.stop().await;
+    let stop = process::stop_on_signal();
+    let over = process::grace_over(&stop, config.drain.grace);
+    let outcome = work(config, stop).await;
+    telemetry.stop(&over).await;
     outcome
 }
 
-async fn work(config: Config) -> anyhow::Result<()> {
-    let stop = process::stop_on_signal();
+async fn work(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let aws = Aws::connect(&config.cloud).await;
     let store = atelier_store::open(&config.store.url).await?;
     let listen = config.health.listen;

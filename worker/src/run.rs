@@ -16,8 +16,8 @@ use crate::{heartbeat, settle, upload, work};
 const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Receives jobs until `stop`, then drains: no new job, what can be finished within the grace period
-/// is finished, the rest is returned to the queue. Returns at the end of the grace period at the
-/// latest, whatever does not answer.
+/// is finished, the rest is returned to the queue. Returns before the end of the grace period,
+/// whatever does not answer.
 ///
 /// # Errors
 /// Where a loop ended by itself: the process must end then, since nothing would notice.
@@ -40,7 +40,7 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Result
     };
     let grace_is_over = async {
         stop.cancelled().await;
-        sleep(worker.config.drain.grace).await;
+        sleep(worker.config.drain.for_work()).await;
     };
     let outcome = tokio::select! {
         () = drained => Ok(()),
@@ -61,7 +61,7 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Result
 /// Cancels jobs early enough that claims and messages are released before the grace period ends.
 async fn cancel_jobs_late(worker: Arc<Worker>, stop: CancellationToken) {
     stop.cancelled().await;
-    let grace = worker.config.drain.grace;
+    let grace = worker.config.drain.for_work();
     sleep(
         grace
             .mul_f64(0.6)

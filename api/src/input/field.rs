@@ -1,6 +1,7 @@
 //! The types of fields: each says how it is read, with which limits, and how that is described.
 
 use atelier_domain::assignment::{MAX_ID_CHARACTERS, Status, is_valid_id};
+use atelier_domain::label::{MAX_ENCODED_TEACHER_ID_BYTES, encode_teacher_id};
 use atelier_store::Position;
 use serde_json::Value;
 use utoipa::openapi::KnownFormat;
@@ -77,24 +78,36 @@ fn text(value: Value) -> Result<String, Fault> {
     }
 }
 
-/// A text of `MIN` to `MAX` characters.
-#[derive(Debug)]
-pub(crate) struct Text<const MIN: usize, const MAX: usize>(pub(crate) String);
+/// The longest id of a teacher, in characters.
+const MAX_TEACHER_ID: usize = 256;
 
-impl<const MIN: usize, const MAX: usize> Field for Text<MIN, MAX> {
+/// A teacher's id, which the picture's metadata must have room for in any script.
+#[derive(Debug)]
+pub(crate) struct TeacherId(pub(crate) String);
+
+impl Field for TeacherId {
     fn schema() -> ObjectBuilder {
-        string().min_length(Some(MIN)).max_length(Some(MAX))
+        string()
+            .min_length(Some(1))
+            .max_length(Some(MAX_TEACHER_ID))
     }
 
     fn read(value: Value) -> Result<Self, Fault> {
-        let text = text(value)?;
-        let length = text.chars().count();
-        if (MIN..=MAX).contains(&length) {
-            return Ok(Self(text));
+        let id = text(value)?;
+        let length = id.chars().count();
+        if !(1..=MAX_TEACHER_ID).contains(&length) {
+            let limit = if length == 0 { 1 } else { MAX_TEACHER_ID };
+            let words = format!("must have 1 to {MAX_TEACHER_ID} characters, not {length}.");
+            return Err(Fault::beyond(limit as u64, words));
         }
-        let limit = if length < MIN { MIN } else { MAX };
-        let words = format!("must have {MIN} to {MAX} characters, not {length}.");
-        Err(Fault::beyond(limit as u64, words))
+        let bytes = encode_teacher_id(&id).len();
+        if bytes > MAX_ENCODED_TEACHER_ID_BYTES {
+            let words = format!(
+                "must have at most {MAX_ENCODED_TEACHER_ID_BYTES} bytes percent-encoded, not {bytes}."
+            );
+            return Err(Fault::beyond(MAX_ENCODED_TEACHER_ID_BYTES as u64, words));
+        }
+        Ok(Self(id))
     }
 }
 

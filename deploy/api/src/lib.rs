@@ -19,7 +19,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let grace = config.drain.grace;
+    let grace = config.drain.for_work();
     let findings = keeper::Findings::new(&services.queues);
     let mut loops = start_keeper(&config, &services, &findings, &stop);
     let app = App::new(config, services, shown(findings), stop.clone());

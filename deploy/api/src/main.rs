@@ -7,6 +7,7 @@ use atelier_api::{ApiConfig, Services};
 use atelier_runtime::config::{Environment, describe};
 use atelier_runtime::{process, telemetry};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     process::install_tls();
@@ -23,13 +24,14 @@ fn main() -> ExitCode {
 async fn serve() -> anyhow::Result<()> {
     let config = ApiConfig::read(Environment::of_process())?;
     let telemetry = telemetry::start(&config.telemetry, "atelier-api")?;
-    let outcome = listen(config).await;
-    telemetry.stop().await;
+    let stop = process::stop_on_signal();
+    let over = process::grace_over(&stop, config.drain.grace);
+    let outcome = listen(config, stop).await;
+    telemetry.stop(&over).await;
     outcome
 }
 
-async fn listen(config: ApiConfig) -> anyhow::Result<()> {
-    let stop = process::stop_on_signal();
+async fn listen(config: ApiConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let services = Services::connect(&config).await?;
     let address = config.http.listen.context("LISTEN_ADDR is not set")?;
     let listener = TcpListener::bind(address)

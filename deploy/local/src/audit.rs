@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use atelier_cloud::client::Aws;
 use atelier_cloud::config::{BucketConfig, CloudConfig};
-use atelier_cloud::pictures::{self, Page, Pictures, Version, assignment_of};
+use atelier_cloud::pictures::{self, Page, Pictures, Version, assignment_of, is_probe};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::timestamp::Timestamp;
 use atelier_runtime::config::{ConfigFaults, EXIT_CODE, Environment, Setting};
@@ -160,7 +160,8 @@ async fn audit_bucket(
             .collect();
         ids.dedup();
         let owners = store.get_many(&ids).await?;
-        for version in &next.versions {
+        let pictures = next.versions.iter().filter(|it| !is_probe(&it.key));
+        for version in pictures {
             let owner = assignment_of(&version.key)
                 .and_then(|id| owners.iter().find(|owner| owner.assignment_id == id));
             audit_version(version, owner, report);

@@ -8,6 +8,7 @@ use atelier_embedded::cloud::Cloud;
 use atelier_runtime::config::Environment;
 use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
+use tokio_util::sync::CancellationToken;
 
 use crate::environment::ENVIRONMENT;
 use crate::flags::Here;
@@ -25,7 +26,7 @@ async fn run(here: &Here) -> anyhow::Result<()> {
     print_environment(&cloud)?;
     stop.cancelled().await;
     cloud.stop().await;
-    telemetry.stop().await;
+    telemetry.stop(&CancellationToken::new()).await;
     Ok(())
 }
 

@@ -58,13 +58,14 @@ pub(crate) fn main(here: &Here, fleet: &Fleet) -> ExitCode {
 
 async fn run(here: &Here, fleet: &Fleet) -> anyhow::Result<()> {
     let to_come = CLOUD_TO_COME.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let config = Configs::read(fleet, &to_come)?.api.telemetry;
-    let telemetry = telemetry::start(&config, "atelier")?;
+    let config = Configs::read(fleet, &to_come)?.api;
+    let telemetry = telemetry::start(&config.telemetry, "atelier")?;
     let stop = process::stop_on_signal();
+    let over = process::grace_over(&stop, config.drain.grace);
     let cloud = cloud::start(here).await?;
     let outcome = serve(here, fleet, &cloud, stop).await;
     cloud.stop().await;
-    telemetry.stop().await;
+    telemetry.stop(&over).await;
     outcome
 }
 

@@ -129,7 +129,12 @@ impl Sent {
                     let length = length(text.trim());
                     length <= 1024 && (least == 0 || shows_something(text))
                 }),
-                "teacher_id" => text.is_some_and(|text| (1..=256).contains(&length(text))),
+                "teacher_id" => text.is_some_and(|text| {
+                    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+                    let encoded = |byte: u8| if plain(&byte) { 1 } else { 3 };
+                    (1..=256).contains(&length(text))
+                        && text.bytes().map(encoded).sum::<usize>() <= 1024
+                }),
                 "question_answers" => {
                     text.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
                 }
@@ -281,6 +286,7 @@ fn corpus() -> Vec<String> {
         }),
         json!({"question_answers": "[]", "assignment_id": "0196f3a2-77aa-7bbb-8ccc-123456789abc"}),
         json!({"prompt": "\u{e4}".repeat(1024), "teacher_id": "t".repeat(256)}),
+        json!({"prompt": "a pond", "teacher_id": "\u{5e08}".repeat(113)}),
         json!({"permanent": false}),
         json!({"prompt": null, "fresh": null}),
         json!({}),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use atelier_domain::assignment::Status;
 use atelier_proofs::fleet::Plan;
 use atelier_proofs::people;
-use tokio::time::Instant;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
 
 use crate::{Bench, eventually};
 
@@ -95,6 +96,10 @@ async fn a_second_signal_ends_a_worker_at_once_and_loses_nothing() {
     let worker = &mut bench.fleet.workers[0];
     worker.terminate().await.unwrap();
     worker.says("told to stop", 1).await.unwrap();
+    // The same stop: a terminal and a supervisor may both send a signal.
+    worker.terminate().await.unwrap();
+    sleep(Duration::from_millis(1_200)).await;
+    worker.still_runs().unwrap();
     let start = Instant::now();
     worker.terminate().await.unwrap();
     let status = worker.end().await.unwrap();
@@ -111,6 +116,52 @@ async fn a_second_signal_ends_a_worker_at_once_and_loses_nothing() {
     }
     println!("second signal: exit 1 after {} ms", took.as_millis());
     bench.stop().await;
+}
+
+/// What accepts connections, reads, and never answers.
+async fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            held.push(connection);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_collector_that_never_answers_holds_no_stop_beyond_its_grace() {
+    let collector = silent().await;
+    let options = [
+        ("GRACE_SECONDS", "5"),
+        ("LOG_FORMAT", "json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str()),
+    ];
+    let mut bench = Bench::start(slow_model(&options)).await;
+    let apis = bench.fleet.addresses();
+    people::post(0..2, Duration::ZERO, apis).await.unwrap();
+    eventually("two calls are under way", async || {
+        bench.count("bedrock", "calls").await == 2
+    })
+    .await;
+    let start = Instant::now();
+    bench.fleet.workers[0].terminate().await.unwrap();
+    let worker = bench.fleet.workers[0].end().await.unwrap();
+    let took = start.elapsed();
+    assert_eq!(worker.code(), Some(0));
+    assert!(took < Duration::from_millis(5_500), "it took {took:?}");
+    for document in bench.view.documents().await.unwrap() {
+        assert_eq!((&document.claim, document.attempts), (&None, 0));
+    }
+    let start = Instant::now();
+    bench.fleet.apis[0].1.terminate().await.unwrap();
+    let api = bench.fleet.apis[0].1.end().await.unwrap();
+    let took = start.elapsed();
+    assert_eq!(api.code(), Some(0));
+    assert!(took < Duration::from_millis(5_500), "it took {took:?}");
+    bench.fleet.stop().await;
 }
 
 #[tokio::test]

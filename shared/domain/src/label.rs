@@ -14,6 +14,11 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// The longest encoded teacher's id that the metadata has room for, in bytes. S3 takes 2 KB of names
+/// and values together; the other fields have less than 1 KB, a model's id of 256 bytes among them.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
+pub const MAX_ENCODED_TEACHER_ID_BYTES: usize = 1024;
+
 /// No picture has more bytes than one put takes: 5 GB.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
 const MAX_SIZE: u64 = 5 * 1024 * 1024 * 1024;
@@ -63,11 +68,10 @@ impl Label {
             ("model", self.model.clone()),
             ("reuse-key", self.reuse_key.clone()),
         ];
-        if let Some(teacher) = &self.teacher_id {
-            fields.push((
-                "teacher-id",
-                utf8_percent_encode(teacher, RESERVED).to_string(),
-            ));
+        // Other programs' documents are not held to the limit; the id is only of use to people here.
+        let teacher = self.teacher_id.as_deref().map(encode_teacher_id);
+        if let Some(teacher) = teacher.filter(|id| id.len() <= MAX_ENCODED_TEACHER_ID_BYTES) {
+            fields.push(("teacher-id", teacher));
         }
         fields
             .into_iter()
@@ -100,6 +104,11 @@ impl Label {
             reuse_key: text("reuse-key")?,
         })
     }
+}
+
+/// A teacher's id as it stands in the metadata: percent-encoded.
+pub fn encode_teacher_id(id: &str) -> String {
+    utf8_percent_encode(id, RESERVED).to_string()
 }
 
 /// A number of bytes that a picture may have.
@@ -148,6 +157,34 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(Label::from_metadata(&label().to_metadata()), Some(label()));
+    }
+
+    #[test]
+    fn the_longest_label_is_below_the_2_kb_that_s3_takes() {
+        let longest = Label {
+            assignment_id: "a".repeat(64),
+            teacher_id: Some("t".repeat(MAX_ENCODED_TEACHER_ID_BYTES)),
+            original_format: "f".repeat(16),
+            model: "m".repeat(256),
+            reuse_key: "0".repeat(32),
+            created_at: "2026-01-01T00:00:00.000000000Z".to_owned(),
+            ..label()
+        };
+        let prefix = "x-amz-meta-".len();
+        let fields = longest.to_metadata();
+        let bytes = |(name, value): (&String, &String)| prefix + name.len() + value.len();
+        assert!(fields.iter().map(bytes).sum::<usize>() <= 2048);
+    }
+
+    #[test]
+    fn a_teachers_id_without_room_is_left_out() {
+        let teacher_id = Some("\u{5e08}".repeat(200));
+        let label = Label {
+            teacher_id,
+            ..label()
+        };
+        let read = Label::from_metadata(&label.to_metadata()).unwrap();
+        assert_eq!(read.teacher_id, None);
     }
 
     #[test]

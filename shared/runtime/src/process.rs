@@ -1,8 +1,10 @@
 //! How every process of ours starts and ends.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigFaults, EXIT_CODE};
@@ -54,8 +56,12 @@ pub fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     }
 }
 
-/// A token that is cancelled at the first SIGTERM or SIGINT; a second signal ends the process at
-/// once. Must be called on a runtime.
+/// Signals within this time of the first are the same stop: a terminal and a supervisor may both
+/// send one.
+const ONE_STOP: Duration = Duration::from_secs(1);
+
+/// A token that is cancelled at the first SIGTERM or SIGINT; another signal, a second later or more,
+/// ends the process at once. Must be called on a runtime.
 pub fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
@@ -71,11 +77,26 @@ pub fn stop_on_signal() -> CancellationToken {
         next().await;
         tracing::info!("told to stop");
         told.cancel();
-        next().await;
+        let first = Instant::now();
+        while first.elapsed() < ONE_STOP {
+            next().await;
+        }
         tracing::warn!("ended at once by a second signal");
         std::process::exit(1);
     });
     stop
+}
+
+/// A token that is cancelled `grace` after `stop`. Must be called on a runtime.
+pub fn grace_over(stop: &CancellationToken, grace: Duration) -> CancellationToken {
+    let (stop, over) = (stop.clone(), CancellationToken::new());
+    let cancel = over.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        sleep(grace).await;
+        cancel.cancel();
+    });
+    over
 }
 
 fn listen(kind: SignalKind) -> tokio::signal::unix::Signal {

@@ -5,10 +5,13 @@ pub mod metrics;
 mod otlp;
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -72,6 +75,9 @@ impl TelemetryConfig {
     }
 }
 
+/// The longest that the end of a process waits for a collector.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Running telemetry; [`Telemetry::stop`] sends what is still here.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -112,13 +118,21 @@ pub fn start(config: &TelemetryConfig, service: &'static str) -> anyhow::Result<
 }
 
 impl Telemetry {
-    /// Sends what is still here and ends the exporters.
-    pub async fn stop(self) {
-        if let Some(exporters) = self.exporters {
-            let flushed = tokio::task::spawn_blocking(move || exporters.flush()).await;
-            if let Err(error) = flushed {
-                tracing::warn!(%error, "telemetry was not flushed");
+    /// Sends what is still here and ends the exporters. A collector that does not answer is waited
+    /// for until `over`, and no longer than [`FLUSH_TIMEOUT`].
+    pub async fn stop(self, over: &CancellationToken) {
+        let Some(exporters) = self.exporters else {
+            return;
+        };
+        let flushed = tokio::task::spawn_blocking(move || exporters.flush());
+        let flushed = async {
+            tokio::select! {
+                flushed = timeout(FLUSH_TIMEOUT, flushed) => flushed.is_ok_and(|it| it.is_ok()),
+                () = over.cancelled() => false,
             }
+        };
+        if !flushed.await {
+            tracing::warn!("telemetry was not flushed: the collector did not answer in time");
         }
     }
 }

@@ -80,8 +80,9 @@ const EDITING: [&str; 12] = [
     "relight",
 ];
 
-/// The longest id that `InvokeModel` takes, in bytes.
-const MAX_ID_BYTES: usize = 2048;
+/// The longest id, in bytes: the metadata of the picture has it too, which S3 limits to 2 KB. ARNs of
+/// foundation models and inference profiles are shorter.
+const MAX_ID_BYTES: usize = 256;
 
 impl ModelSpec {
     /// The model with this id: that of the model itself, that of an inference profile

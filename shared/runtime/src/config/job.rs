@@ -139,4 +139,11 @@ impl DrainConfig {
             grace: Duration::from_secs_f64(environment.number(&GRACE_SECONDS, 1.0..=3600.0)),
         }
     }
+
+    /// The part of the grace that is for work. The rest, a tenth and at most a second, is for sending
+    /// telemetry.
+    pub fn for_work(&self) -> Duration {
+        let for_telemetry = (self.grace / 10).min(Duration::from_secs(1));
+        self.grace - for_telemetry
+    }
 }
