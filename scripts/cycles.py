@@ -28,6 +28,7 @@ LAYERS = {
     "atelier-keeper": SHARED,
     "atelier-worker": SHARED | {"atelier-optimize"},
     "atelier-optimize": set(),
+    "atelier-interleavings": {"atelier-domain"},
 }
 NOT_IN_DOMAIN = {"tokio", "mongodb", "rusqlite", "reqwest", "hyper", "axum", "aws-config"}
 
