@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod people;
 pub mod process;
 pub mod proxy;
+pub mod silent;
 pub mod store;
 pub mod storm;
 pub mod view;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::fleet::{self, Fleet};
 use crate::people;
+use crate::silent;
 use crate::view::View;
 use faults::Weather;
 pub use faults::hold;
@@ -58,16 +59,19 @@ const POSTING: f64 = 0.8;
 /// A process cannot be started, or what is left cannot be read.
 pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
     let home = TempDir::new()?;
+    let collector = silent::collector().await?;
+    let hanging = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str())];
     let processes = fleet::Plan {
         apis: APIS,
         workers: WORKERS,
         model_latency: Duration::from_millis(200),
-        options: &OPTIONS,
+        options: &[&OPTIONS[..], &hanging].concat(),
     };
     let mut fleet = Fleet::start(home.path(), processes).await?;
     let view = Arc::new(View::of(&fleet).await?);
 
     let start = Instant::now();
+    tell("the collector of telemetry accepts connections and never answers");
     tell(&format!(
         "{} jobs; {} workers, one killed every {} s; {} APIs, one killed every {} s; services fail for {} s",
         plan.jobs,

@@ -38,6 +38,17 @@ const SPELLS: [Spell; 7] = [
     Spell::Cloud("bedrock", "hang"),
 ];
 
+/// An answer that no table foresees, between two spells: service, operation, status and code.
+#[derive(Clone, Copy, Debug)]
+struct Refusal(&'static str, &'static str, u16, &'static str);
+
+const REFUSALS: [Refusal; 4] = [
+    Refusal("s3", "PutObject", 409, "OperationAborted"),
+    Refusal("s3", "HeadObject", 301, "PermanentRedirect"),
+    Refusal("s3", "PutObject", 400, "KMS.DisabledException"),
+    Refusal("bedrock", "InvokeModel", 503, "ServiceUnavailableException"),
+];
+
 /// The faults of a storm.
 #[derive(Debug)]
 pub(super) struct Weather {
@@ -75,7 +86,7 @@ impl Weather {
             ));
         }
         let mut next = start + CALM;
-        for spell in SPELLS.into_iter().cycle() {
+        for (spell, refusal) in SPELLS.into_iter().cycle().zip(REFUSALS.into_iter().cycle()) {
             if next + SPELL > start + length {
                 break;
             }
@@ -101,10 +112,31 @@ impl Weather {
                     tokio::task::spawn_blocking(held).await??;
                 }
             }
+            sleep_until(next + SPELL).await;
+            self.refuse(refusal, start, tell).await?;
             next += TURN;
         }
         sleep_until(start + length).await;
         self.view.repair().await
+    }
+}
+
+impl Weather {
+    async fn refuse(&self, refusal: Refusal, start: Instant, tell: fn(&str)) -> anyhow::Result<()> {
+        let Refusal(service, operation, status, code) = refusal;
+        let seconds = (TURN - SPELL).as_secs();
+        let at = start.elapsed().as_secs_f64();
+        tell(&format!(
+            "{at:.0} s: {service}: {operation} answers {status} {code} for {seconds} s"
+        ));
+        let fault = json!({
+            "service": service,
+            "operation": operation,
+            "kind": "answer",
+            "answer": {"status": status, "code": code},
+            "for_seconds": seconds,
+        });
+        self.view.order(&fault).await
     }
 }
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use atelier_domain::assignment::Status;
 use atelier_proofs::fleet::Plan;
-use atelier_proofs::people;
-use tokio::net::TcpListener;
+use atelier_proofs::{people, silent};
 use tokio::time::{Instant, sleep};
 
 use crate::{Bench, eventually};
@@ -118,22 +117,9 @@ async fn a_second_signal_ends_a_worker_at_once_and_loses_nothing() {
     bench.stop().await;
 }
 
-/// What accepts connections, reads, and never answers.
-async fn silent() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((connection, _)) = listener.accept().await {
-            held.push(connection);
-        }
-    });
-    address
-}
-
 #[tokio::test]
 async fn a_collector_that_never_answers_holds_no_stop_beyond_its_grace() {
-    let collector = silent().await;
+    let collector = silent::collector().await.unwrap();
     let options = [
         ("GRACE_SECONDS", "5"),
         ("LOG_FORMAT", "json"),
