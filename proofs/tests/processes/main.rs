@@ -5,6 +5,7 @@
 mod bad_release;
 mod collector;
 mod drain;
+mod fairness;
 mod poison;
 mod switch;
 
