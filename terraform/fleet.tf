@@ -58,6 +58,8 @@ locals {
     AWS_REGION                  = var.aws_region
     BEDROCK_REGION              = var.bedrock_region
     BEDROCK_MODELS              = join(",", var.bedrock_models)
+    BEDROCK_PRICES              = join(",", [for model, price in var.bedrock_prices : "${model}=${price}"])
+    MODEL_SPILL                 = var.model_spill ? "on" : "off"
     SQS_QUEUE_URL               = aws_sqs_queue.jobs.url
     SQS_DEAD_LETTER_QUEUE_URL   = aws_sqs_queue.dead_letters.url
     CLAIM_SECONDS               = tostring(var.claim_seconds)

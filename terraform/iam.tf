@@ -18,10 +18,19 @@ locals {
   })
 
   pictures_arn = "${aws_s3_bucket.images.arn}/${local.picture_prefix}*"
-  model_arns = [
-    for model in var.bedrock_models :
-    "arn:${local.partition}:bedrock:${var.bedrock_region}::foundation-model/${model}"
-  ]
+
+  # An inference profile stands for its model in several regions; a call needs both.
+  models   = { for model in var.bedrock_models : model => regex(local.model_pattern, model) }
+  profiles = [for model, of in local.models : model if of.kind == "inference-profile" || (of.kind == null && of.geography != null)]
+  model_arns = distinct(flatten([
+    for model, of in local.models : contains(local.profiles, model) ? [
+      of.kind == null ? "arn:${local.partition}:bedrock:${var.bedrock_region}:${local.account_id}:inference-profile/${model}" : model,
+      "arn:${local.partition}:bedrock:*::foundation-model/${of.name}",
+    ] : ["arn:${local.partition}:bedrock:${var.bedrock_region}::foundation-model/${of.name}"]
+  ]))
+
+  # As the worker reads an id: that of a model or an inference profile, or an ARN of either.
+  model_pattern = "^(?:arn:[a-z-]+:bedrock:[a-z0-9-]*:[0-9]*:(?P<kind>inference-profile|foundation-model)/)?(?:(?P<geography>[a-z-]+)\\.)?(?P<name>(?:amazon|stability)\\.[a-z0-9.:-]+)$"
 
   roles = { api = aws_iam_role.api, worker = aws_iam_role.worker }
 }

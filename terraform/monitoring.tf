@@ -3,19 +3,20 @@
 locals {
   # The names that the services give their metrics; a test holds these and the code's together.
   metrics = {
-    namespace          = "Atelier"
-    queue_wait         = "atelier.queue_wait"
-    stage_duration     = "atelier.stage_duration"
-    jobs               = "atelier.jobs"
-    s3_uploads         = "atelier.s3_uploads"
-    s3_upload_failures = "atelier.s3_upload_failures"
-    throttles          = "atelier.throttles"
-    slots_in_use       = "atelier.slots_in_use"
-    slots              = "atelier.slots"
-    alerts             = "atelier.alerts"
-    model_calls        = "atelier.model_calls"
-    model_cost         = "atelier.model_cost"
-    paused             = "atelier.paused"
+    namespace           = "Atelier"
+    queue_wait          = "atelier.queue_wait"
+    stage_duration      = "atelier.stage_duration"
+    jobs                = "atelier.jobs"
+    s3_uploads          = "atelier.s3_uploads"
+    s3_upload_failures  = "atelier.s3_upload_failures"
+    s3_upload_conflicts = "atelier.s3_upload_conflicts"
+    throttles           = "atelier.throttles"
+    slots_in_use        = "atelier.slots_in_use"
+    slots               = "atelier.slots"
+    alerts              = "atelier.alerts"
+    model_calls         = "atelier.model_calls"
+    model_cost          = "atelier.model_cost"
+    paused              = "atelier.paused"
   }
 
   # The collector's dimension that tells the two services apart.
@@ -330,7 +331,7 @@ locals {
     { title = "S3 requests", metrics = [for name in ["GetRequests", "PutRequests", "HeadRequests", "AllRequests"] : concat(["AWS/S3", name], local.s3_request)] },
     { title = "S3 errors", metrics = [for name in ["4xxErrors", "5xxErrors"] : concat(["AWS/S3", name], local.s3_request)] },
     { title = "S3 latency (ms)", stat = "Average", metrics = [for name in ["FirstByteLatency", "TotalRequestLatency"] : concat(["AWS/S3", name], local.s3_request)] },
-    { title = "S3 uploads, and those that failed", metrics = [for name in [local.metrics.s3_uploads, local.metrics.s3_upload_failures] : concat([local.metrics.namespace, name], local.worker)] },
+    { title = "S3 uploads, those that failed, and conflicts", metrics = [for name in [local.metrics.s3_uploads, local.metrics.s3_upload_failures, local.metrics.s3_upload_conflicts] : concat([local.metrics.namespace, name], local.worker)] },
     { title = "CDN requests", region = "us-east-1", metrics = [concat(["AWS/CloudFront", "Requests"], local.cdn)] },
     { title = "CDN cache hit ratio (%)", region = "us-east-1", stat = "Average", metrics = [concat(["AWS/CloudFront", "CacheHitRate"], local.cdn)] },
     { title = "CDN errors (%)", region = "us-east-1", stat = "Average", metrics = [for name in ["4xxErrorRate", "5xxErrorRate"] : concat(["AWS/CloudFront", name], local.cdn)] },

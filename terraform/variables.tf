@@ -329,7 +329,7 @@ variable "store_url_key_arn" {
 }
 
 variable "bedrock_models" {
-  description = "Text-to-image models, the preferred first. The roles may invoke these and no other."
+  description = "Text-to-image models, the preferred first: ids of models or inference profiles (us.…), or ARNs of either. The roles may invoke these and no other."
   type        = list(string)
   default = [
     "stability.stable-image-core-v1:1",
@@ -339,9 +339,48 @@ variable "bedrock_models" {
   nullable = false
 
   validation {
-    condition     = length(var.bedrock_models) > 0 && alltrue([for model in var.bedrock_models : can(regex("^(amazon\\.(nova-canvas|titan-image)-|stability\\.)[a-z0-9.:-]+$", model))])
+    condition     = length(var.bedrock_models) > 0 && alltrue([for model in var.bedrock_models : can(regex("^(arn:[a-z-]+:bedrock:[a-z0-9-]*:[0-9]*:(inference-profile|foundation-model)/)?([a-z-]+\\.)?(amazon\\.(nova-canvas|titan-image)-|stability\\.)[a-z0-9.:-]+$", model))])
     error_message = "bedrock_models must name at least one model, each amazon.nova-canvas-, amazon.titan-image- or stability., without wildcards: a worker starts with no other."
   }
+
+  validation {
+    condition     = length(distinct(var.bedrock_models)) == length(var.bedrock_models)
+    error_message = "bedrock_models must name no model twice: a worker refuses that."
+  }
+
+  validation {
+    condition     = alltrue([for model in var.bedrock_models : !can(regex("stability\\..*(inpaint|outpaint|erase|search-|recolor|replace|background|control-|style-|upscale|image-to-image|relight|stable-diffusion-xl)", model))])
+    error_message = "bedrock_models must name text-to-image models: stability's editing models need an input picture, and stable-diffusion-xl is retired."
+  }
+
+  validation {
+    condition     = alltrue([for model in var.bedrock_models : can(regex("(stability\\.stable-image-(core|ultra)-|stability\\.sd3-5-large-v|stability\\.sd3-large-v|amazon\\.nova-canvas-|amazon\\.titan-image-generator-v[12])", model)) || anytrue([for name in keys(var.bedrock_prices) : model == name || endswith(model, ".${name}") || endswith(model, "/${name}")])])
+    error_message = "bedrock_models names a model without a known price: give it one in bedrock_prices, since no budget could hold otherwise."
+  }
+}
+
+variable "bedrock_prices" {
+  description = "Prices in US dollars a picture, by model id, in place of the list prices. A model without a known price needs one."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for price in values(var.bedrock_prices) : price > 0 && price <= 100])
+    error_message = "bedrock_prices must be above 0 and at most 100 US dollars a picture."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.bedrock_prices) : can(regex("^[A-Za-z0-9._:/-]+$", name))])
+    error_message = "bedrock_prices must have ids of models as keys."
+  }
+}
+
+variable "model_spill" {
+  description = "Whether a worker calls the next of bedrock_models where a model is throttled or overloaded, rather than wait for it."
+  type        = bool
+  default     = true
+  nullable    = false
 }
 
 variable "claim_seconds" {

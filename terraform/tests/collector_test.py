@@ -52,7 +52,7 @@ class Collector(unittest.TestCase):
             self.assertRegex(name, selector)
         self.assertIn(["service.name"], declaration["dimensions"])
         self.assertIn('service_dimension = "service.name"', monitoring)
-        for attribute in ("stage", "result"):
+        for attribute in ("stage", "result", "model"):
             self.assertIn(["service.name", attribute], declaration["dimensions"])
 
 

@@ -333,3 +333,26 @@ run "deploy_by_oidc" {
     error_message = "It hands on the services' roles and no other."
   }
 }
+
+run "inference_profiles" {
+  command = plan
+
+  variables {
+    bedrock_models = [
+      "us.stability.stable-image-core-v1:1",
+      "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.stability.sd3-5-large-v1:0",
+      "stability.stable-image-ultra-v1:1",
+    ]
+  }
+
+  assert {
+    condition = toset(local.model_arns) == toset([
+      "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.stability.stable-image-core-v1:1",
+      "arn:aws:bedrock:*::foundation-model/stability.stable-image-core-v1:1",
+      "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.stability.sd3-5-large-v1:0",
+      "arn:aws:bedrock:*::foundation-model/stability.sd3-5-large-v1:0",
+      "arn:aws:bedrock:us-west-2::foundation-model/stability.stable-image-ultra-v1:1",
+    ])
+    error_message = "A profile needs its own permission and its model's in every region."
+  }
+}

@@ -894,6 +894,89 @@ run "models_3" {
   expect_failures = [var.bedrock_models]
 }
 
+run "models_twice" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["stability.sd3-5-large-v1:0", "stability.sd3-5-large-v1:0"]
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "models_that_edit" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["us.stability.stable-image-inpaint-v1:0"]
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "models_without_a_price" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["stability.new-v1:0"]
+  }
+
+  expect_failures = [var.bedrock_models]
+}
+
+run "models_with_a_price_and_profiles" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_models = ["us.stability.new-v1:0", "us.stability.stable-image-core-v1:1", "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.stability.sd3-5-large-v1:0"]
+    bedrock_prices = { "stability.new-v1:0" = 0.2 }
+  }
+}
+
+run "prices_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_prices = { "stability.new-v1:0" = 0 }
+  }
+
+  expect_failures = [var.bedrock_prices]
+}
+
+run "prices_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    bedrock_prices = { "stability.new-v1:0=1,x" = 1 }
+  }
+
+  expect_failures = [var.bedrock_prices]
+}
+
 run "worker_min_1" {
   command = plan
 

@@ -36,11 +36,20 @@ fn every_operation_is_logged_once_with_who_what_and_how_it_ended() {
         .with_env_filter("atelier=info")
         .init();
     let site = Site::new();
-    let operations = (prop::bool::ANY, prop::bool::ANY, "[a-zé☃ ]{1,12}");
-    site.check(&operations, async |bench, id, (upload, fails, teacher)| {
+    let results = prop::sample::select(vec!["ok", "failed", "conflict"]);
+    let operations = (prop::bool::ANY, results, "[a-zé☃ ]{1,12}");
+    site.check(&operations, async |bench, id, (upload, result, teacher)| {
         lines.0.lock().unwrap().clear();
-        if fails {
-            bench.fault(Service::S3, Kind::Denied, 1.0);
+        // A download meets no conflict.
+        let result = if upload || result != "conflict" {
+            result
+        } else {
+            "ok"
+        };
+        match result {
+            "failed" => bench.fault(Service::S3, Kind::Denied, 1.0),
+            "conflict" => bench.refuse(Service::S3, "PutObject", 409, "OperationAborted"),
+            _ => {}
         }
         let label = label(&id, &teacher, "p", 3);
         if upload {
@@ -63,9 +72,10 @@ fn every_operation_is_logged_once_with_who_what_and_how_it_ended() {
         );
         prop_assert_eq!(line["teacher"].as_str(), Some(teacher.as_str()));
         prop_assert_eq!(line["assignment"].as_str(), Some(id.as_str()));
-        prop_assert_eq!(&line["result"], if fails { "failed" } else { "ok" });
+        prop_assert_eq!(&line["result"], result);
         prop_assert!(line["timestamp"].is_string() && line["duration_ms"].is_u64());
-        prop_assert_eq!(line["attempts"].as_u64(), Some(1));
+        let attempts = if result == "conflict" { 4 } else { 1 };
+        prop_assert_eq!(line["attempts"].as_u64(), Some(attempts));
         Ok(())
     });
 }

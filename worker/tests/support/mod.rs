@@ -1,6 +1,7 @@
 //! A bench for workers: the embedded cloud, a store, and workers that run in this process.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod odd_store;
 pub(crate) mod properties;
 
 use std::sync::Arc;
@@ -58,6 +59,13 @@ impl Running {
             .unwrap()
             .expect("no loop ends by itself");
         self.runtime.shutdown_background();
+    }
+
+    /// Returns when it ends by itself.
+    pub(crate) async fn ends(self) -> anyhow::Result<()> {
+        let ended = timeout(PATIENCE, self.task).await;
+        self.runtime.shutdown_background();
+        ended.expect("it ends by itself").unwrap()
     }
 
     /// Ends it in the middle of whatever it does, as a kill does.

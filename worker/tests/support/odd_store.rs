@@ -1,0 +1,138 @@
+//! A store in which one call goes wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::timestamp::Timestamp;
+use atelier_domain::transition::Transition;
+use atelier_store::{Filter, Insert, Position, Store, StoreError};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    /// The look for a picture to reuse panics, this many times.
+    ReusePanics(u32),
+    /// The heartbeat panics.
+    HeartbeatPanics,
+    /// Every write fails, though documents can be read.
+    ReadsOnly,
+}
+
+#[derive(Debug)]
+pub(crate) struct OddStore {
+    pub store: Arc<dyn Store>,
+    pub oddity: Oddity,
+    /// How often it went wrong.
+    pub times: AtomicU32,
+}
+
+#[async_trait]
+impl Store for OddStore {
+    async fn insert(&self, assignment: &Assignment) -> Result<Insert, StoreError> {
+        self.store.insert(assignment).await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
+        self.store.get(id).await
+    }
+
+    async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
+        self.store.get_many(ids).await
+    }
+
+    async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
+        self.store.statuses(ids).await
+    }
+
+    async fn apply(
+        &self,
+        id: &str,
+        transition: &Transition,
+    ) -> Result<Option<Assignment>, StoreError> {
+        if self.oddity == Oddity::ReadsOnly {
+            self.times.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Away("read-only".into()));
+        }
+        self.store.apply(id, transition).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        self.store.list(filter, after, limit).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        self.store.due(now, limit).await
+    }
+
+    async fn make_due(
+        &self,
+        sent_before: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.store.make_due(sent_before, now, limit).await
+    }
+
+    async fn reusable(
+        &self,
+        keys: &[String],
+        teacher_id: Option<&str>,
+    ) -> Result<Option<Assignment>, StoreError> {
+        if let Oddity::ReusePanics(times) = self.oddity
+            && self.times.fetch_add(1, Ordering::Relaxed) < times
+        {
+            panic!("an ordered panic");
+        }
+        self.store.reusable(keys, teacher_id).await
+    }
+
+    async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError> {
+        self.store.pending_before(created_at, cap).await
+    }
+
+    async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError> {
+        self.store.oldest_pending(limit).await
+    }
+
+    async fn finished_between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        self.store.finished_between(from, to, limit).await
+    }
+
+    async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
+        self.store.finished_since(since, cap).await
+    }
+
+    async fn charge(&self, subject: &str, window: i64) -> Result<u32, StoreError> {
+        self.store.charge(subject, window).await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        self.store.scan(after, limit).await
+    }
+
+    async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        assert!(self.oddity != Oddity::HeartbeatPanics, "an ordered panic");
+        self.store.record_heartbeat(heartbeat).await
+    }
+
+    async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
+        self.store.heartbeats(since).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}
