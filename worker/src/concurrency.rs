@@ -211,7 +211,6 @@ impl Concurrency {
     pub(crate) fn model_answered(&self) {
         self.change(|state| {
             state.limit = (state.limit + 1.0 / state.limit).min(state.slots.into());
-            state.breaker.answered(Service::Model);
         });
     }
 

@@ -59,8 +59,18 @@ pub(crate) enum Fault {
     Job,
     /// The service gave no answer, or a server's error.
     NoAnswer(Service),
-    /// The service refused, for a reason that no table foresees.
+    /// The service refused for a reason that no table foresees, or its answer cannot be used.
     Refusal { service: Service, code: String },
+}
+
+impl Fault {
+    /// An answer of the models that may be due to the job's prompt: until other jobs meet the same.
+    pub(crate) fn of_model(code: &str) -> Self {
+        Self::Refusal {
+            service: Service::Model,
+            code: code.to_owned(),
+        }
+    }
 }
 
 impl From<Panic> for JobError {

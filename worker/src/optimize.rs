@@ -124,7 +124,11 @@ fn ready(original: &Original, settings: &Settings) -> Result<Ready, JobError> {
 fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, JobError> {
     let claimed = sniff(&original.bytes).filter(|_| error.is_still_an_image());
     let Some((format, dimensions)) = claimed else {
-        return Err(unforeseen(chain(&error)));
+        return Err(JobError::Retryable {
+            failure: Failure::Unforeseen,
+            cause: chain(&error),
+            fault: Fault::of_model("no picture"),
+        });
     };
     let cause = chain(&error);
     if error.is_about_memory() {

@@ -94,6 +94,7 @@ impl Attempt<'_> {
         let original = Arc::new(original);
         let picture = self.worker.optimizer.optimize(&original);
         let picture = timed("optimize", &mut stages.optimize, picture).await?;
+        self.worker.concurrency.answered(Service::Model);
         let label = self.label(&picture, &original.model);
         self.put(picture, label, stages, Some(original)).await
     }
@@ -278,10 +279,15 @@ fn job_error(error: GenerateError) -> JobError {
             cause,
             fault: Fault::NoAnswer(Service::Model),
         },
-        GenerateError::Garbage(_) | GenerateError::Refused(_) => JobError::Retryable {
+        GenerateError::Garbage(_) => JobError::Retryable {
             failure: Failure::Unforeseen,
             cause,
-            fault: Fault::Job,
+            fault: Fault::of_model("no picture"),
+        },
+        GenerateError::Refused(_) => JobError::Retryable {
+            failure: Failure::Unforeseen,
+            cause,
+            fault: Fault::of_model("refused"),
         },
     }
 }

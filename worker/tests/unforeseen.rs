@@ -281,6 +281,41 @@ async fn models_that_refuse_every_prompt_for_an_unknown_reason_pause_the_worker(
     worker.stop().await;
 }
 
+/// Answers of a proxy, or of a model that has gone mad: they are no job's own fault.
+async fn useless_answers_pause(body: &str) {
+    let bench = bench().await;
+    bench.order(Order {
+        answer: Some(Answer {
+            status: 200,
+            body: body.to_owned(),
+            ..Answer::default()
+        }),
+        ..Order::new(Service::Bedrock, Kind::Answer)
+    });
+    let ids = post_twenty(&bench).await;
+    let worker = bench.work();
+    bench
+        .eventually("the worker is paused", async || worker.worker.is_paused())
+        .await;
+    sleep(Duration::from_secs(3)).await;
+    let calls = bench.count(Service::Bedrock, "calls");
+    assert!(calls <= 4 * SLOTS as u64, "{calls} calls");
+    bench.repair();
+    let failed = failed(&bench, &ids).await;
+    assert!(failed.len() <= SLOTS + 1, "{} failed", failed.len());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_every_answer_pauses_the_worker() {
+    useless_answers_pause("<html>Please sign in</html>").await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_picture_in_every_answer_pause_the_worker() {
+    useless_answers_pause(r#"{"images":["bm8gcGljdHVyZQ=="]}"#).await;
+}
+
 /// Overload burns no attempt, whatever status and words it comes with.
 async fn overload_burns_nothing(order: Order) {
     let bench = bench().await;

@@ -163,7 +163,7 @@ impl Limit {
     /// The model refused this prompt with `words` that no rule explains. `true` if another prompt
     /// met the same with no answer in between: then the prompt is not the reason.
     pub(super) fn unexplained(&self, words: &str, prompt: &str) -> bool {
-        let words: String = words.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let words = without_numbers(words);
         let mut state = self.state();
         let repeated =
             matches!(&state.unexplained, Some((last, of)) if *last == words && of != prompt);
@@ -197,6 +197,13 @@ impl State {
         });
         true
     }
+}
+
+/// The words without those that have a digit, such as ids of requests.
+fn without_numbers(words: &str) -> String {
+    let words = words.split(|c: char| !c.is_alphanumeric());
+    let plain = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    plain.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -278,7 +285,7 @@ mod tests {
             !limit.unexplained("odd: request 18", "a fox"),
             "the same prompt"
         );
-        assert!(limit.unexplained("odd: request 19", "a castle"));
+        assert!(limit.unexplained("odd: request 19c0-f3a", "a castle"));
         limit.answered();
         assert!(
             !limit.unexplained("odd: request 20", "a castle"),

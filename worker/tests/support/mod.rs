@@ -38,6 +38,8 @@ pub(crate) struct Bench {
     pub pictures: Pictures,
     pub behavior: Behavior,
     aws: Aws,
+    /// The workers' own: connections of a client end with the runtime that made them.
+    workers_aws: Aws,
     data: Vec<TempDir>,
 }
 
@@ -109,6 +111,7 @@ impl Bench {
             secret_access_key: "test".to_owned(),
         });
         let aws = Aws::connect(&config.cloud).await;
+        let workers_aws = Aws::connect(&config.cloud).await;
         let store = atelier_store::open(&config.store.url).await.unwrap();
         Self {
             queues: Queues::new(&aws, &config.queue),
@@ -117,6 +120,7 @@ impl Bench {
             config,
             behavior,
             aws,
+            workers_aws,
             cloud,
             data: vec![data],
         }
@@ -132,8 +136,8 @@ impl Bench {
 
     /// Starts a worker.
     pub(crate) fn work(&self) -> Running {
-        let mut services = Services::new(&self.config, Arc::clone(&self.store), &self.aws);
-        services.pictures = self.pictures.clone();
+        let mut services = Services::new(&self.config, Arc::clone(&self.store), &self.workers_aws);
+        services.pictures = quick(services.pictures);
         let worker = Worker::new(self.config.clone(), services);
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread()
