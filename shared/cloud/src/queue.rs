@@ -260,7 +260,7 @@ impl Queue {
 
     /// Receives up to `max` messages (1 to [`MAX_RECEIVE`]), waiting up to `wait` for the first,
     /// and hides them for `visibility`. Where it may wait, it takes at least
-    /// [`EMPTY_RECEIVE_FLOOR`] to come back empty, whatever the queue does.
+    /// a second to come back empty, whatever the queue does.
     ///
     /// # Errors
     /// Where the queue does not answer, or refuses.

@@ -119,7 +119,7 @@ pub fn start(config: &TelemetryConfig, service: &'static str) -> anyhow::Result<
 
 impl Telemetry {
     /// Sends what is still here and ends the exporters. A collector that does not answer is waited
-    /// for until `over`, and no longer than [`FLUSH_TIMEOUT`].
+    /// for until `over`, and no longer than 10 s.
     pub async fn stop(self, over: &CancellationToken) {
         let Some(exporters) = self.exporters else {
             return;
