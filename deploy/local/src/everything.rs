@@ -102,6 +102,8 @@ async fn serve(
     let mut api = tokio::spawn(api);
     greet(here, address, cloud)?;
     let early = tokio::select! {
+        // First: what ends after the stop did not end by itself.
+        biased;
         () = stop.cancelled() => None,
         served = &mut api => Some(served?),
         Some(worked) = workers.join_next() => Some(worked?),
