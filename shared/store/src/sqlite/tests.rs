@@ -1,6 +1,5 @@
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::StatementStatus;
 use serde_json::json;
@@ -99,17 +98,8 @@ async fn what_was_written_is_there_after_a_reopen() {
     // As after a kill: the first store is still open.
     let second = SqliteStore::open(&path).unwrap();
     assert_eq!(second.get("a").await.unwrap(), Some(assignment("a")));
-    drop(store);
-    assert_eq!(second.get("a").await.unwrap(), Some(assignment("a")));
-    drop(second);
-    // A connection that just answered is closed by the thread that it answered on.
+    drop((store, second));
     let log = path.with_extension("db-wal");
-    for _ in 0..500 {
-        if !log.exists() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
     assert!(!log.exists(), "a clean close leaves no log behind");
     let third = SqliteStore::open(&path).unwrap();
     assert_eq!(third.get("a").await.unwrap(), Some(assignment("a")));

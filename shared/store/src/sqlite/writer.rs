@@ -84,12 +84,12 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // The writer closes last, and leaves no log behind.
+        // One after the other: the last connection to close leaves no log behind, but of two that
+        // close at once neither may be the last.
         self.checkpoints = None;
+        let _ = self.checkpointer.take().map(JoinHandle::join);
         self.commands = None;
-        for thread in [self.checkpointer.take(), self.thread.take()] {
-            let _ = thread.map(JoinHandle::join);
-        }
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
