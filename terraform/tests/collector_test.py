@@ -75,6 +75,19 @@ class Names(unittest.TestCase):
         for name in sorted(names):
             self.assertIn(f'"{name}"', code, f"no code reads {name}")
 
+    def test_terraform_knows_the_models_that_the_worker_knows(self):
+        spec = (STACK.parent / "worker/src/generate/spec.rs").read_text()
+        variables = (STACK / "variables.tf").read_text()
+        editing = re.search(r"const EDITING: .*?= \[(.*?)\];", spec, re.S)[1]
+        edits = set(re.findall(r'"([^"]+)"', editing)) | {"stable-diffusion-xl"}
+        refused = re.search(r"stability\\\\\.\.\*\(([^)]+)\)", variables)[1]
+        self.assertEqual(set(refused.split("|")), edits)
+        priced = re.findall(r'"([a-z0-9.-]+)",\s+Family::\w+,\s+Some\(', spec)
+        known = re.search(r'regex\("(\(stability\\\\\.stable-image-\(core.*?)", model\)', variables)[1]
+        self.assertGreaterEqual(len(priced), 6)
+        for start in priced:
+            self.assertRegex(start, known.replace("\\\\", "\\"), f"no price in Terraform for {start}")
+
     def test_no_service_refuses_a_number_that_terraform_takes(self):
         code = sources("shared/*/src/**/config/*.rs", "api/src/config.rs", "worker/src/config/*.rs")
         taken = re.findall(r"(?:number|number::<\w+>)\(\s*&(\w+),\s*([\d_.]+?)\.\.=([\d_.]+)", code)

@@ -2,18 +2,15 @@
 //! multiplicative decrease), one probe at a time during an outage.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use atelier_runtime::telemetry::metrics;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep_until};
 
+use crate::aimd::Aimd;
 use crate::breaker::{Breaker, ProbeWaits, Service, Verdict};
 use crate::error::{Fault, JobError};
-
-/// Throttles within this time are one event: they answer calls that were made at the same concurrency.
-const ONE_EVENT: Duration = Duration::from_secs(1);
 
 /// The slots of one worker.
 #[derive(Debug)]
@@ -24,12 +21,10 @@ pub(crate) struct Concurrency {
 
 #[derive(Debug)]
 struct State {
-    slots: u32,
     breaker: Breaker,
-    /// Slots at the model's present concurrency: additive increase, multiplicative decrease.
-    limit: f64,
+    /// Slots at the models' present pace.
+    limit: Aimd,
     in_use: u32,
-    last_cut: Option<Instant>,
     /// Jobs among those in use that wait with a picture which the bucket does not take.
     waiting: u32,
     /// Whether a probe of the bucket is under way.
@@ -98,11 +93,9 @@ impl Concurrency {
     fn with_waits(slots: u32, waits: ProbeWaits) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
-                slots,
                 breaker: Breaker::new(waits),
-                limit: slots.into(),
+                limit: Aimd::new(slots),
                 in_use: 0,
-                last_cut: None,
                 waiting: 0,
                 probing: false,
                 isolated: false,
@@ -133,7 +126,7 @@ impl Concurrency {
                     }
                     free.then_some(at)
                 } else {
-                    match (state.limit as u32).saturating_sub(state.in_use) {
+                    match state.limit.limit().saturating_sub(state.in_use) {
                         0 => None,
                         free => return Capacity::Slots(free),
                     }
@@ -197,21 +190,12 @@ impl Concurrency {
 
     /// No model had room for a call: the limit halves.
     pub(crate) fn throttled(&self) {
-        self.change(|state| {
-            let now = Instant::now();
-            let same_event = state.last_cut.is_some_and(|cut| now < cut + ONE_EVENT);
-            if !same_event {
-                state.limit = (state.limit.min(state.in_use.into()) / 2.0).max(1.0);
-                state.last_cut = Some(now);
-            }
-        });
+        self.change(|state| state.limit.decrease(state.in_use));
     }
 
     /// The model made a picture: the limit grows by one for each round of them.
     pub(crate) fn model_answered(&self) {
-        self.change(|state| {
-            state.limit = (state.limit + 1.0 / state.limit).min(state.slots.into());
-        });
+        self.change(|state| state.limit.increase());
     }
 
     /// Notes what an error says of the services. `job` is the id of the assignment that met it.
@@ -262,7 +246,7 @@ impl Concurrency {
         let result = by(&mut state);
         let metrics = metrics::get();
         metrics.slots_in_use.record(state.in_use.into(), &[]);
-        metrics.slots.record(state.limit as u64, &[]);
+        metrics.slots.record(state.limit.limit().into(), &[]);
         metrics.paused.record(state.breaker.is_open().into(), &[]);
         drop(state);
         self.changed.notify_waiters();
@@ -285,6 +269,8 @@ async fn wait_for(changed: Notified<'_>, at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use atelier_domain::failure::Failure;
 
     use super::*;

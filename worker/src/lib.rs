@@ -1,5 +1,6 @@
 //! Takes jobs, makes pictures. Start reading at [`work`]: a job's way from top to bottom.
 
+mod aimd;
 mod attempt;
 mod avif;
 mod breaker;

@@ -78,8 +78,11 @@ pub fn stop_on_signal() -> CancellationToken {
         tracing::info!("told to stop");
         told.cancel();
         let first = Instant::now();
-        while first.elapsed() < ONE_STOP {
+        loop {
             next().await;
+            if first.elapsed() >= ONE_STOP {
+                break;
+            }
         }
         tracing::warn!("ended at once by a second signal");
         std::process::exit(1);

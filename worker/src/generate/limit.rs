@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Overloads within this time are one event: they answer calls made at the same concurrency.
-const ONE_EVENT: Duration = Duration::from_secs(1);
+use crate::aimd::Aimd;
 
 /// The breaker opens at this many points without a picture in between.
 const POINTS_TO_OPEN: u32 = 10;
@@ -35,10 +34,8 @@ pub(super) struct Limit {
 
 #[derive(Debug)]
 struct State {
-    slots: f64,
-    limit: f64,
+    limit: Aimd,
     in_flight: u32,
-    last_cut: Option<Instant>,
     points: u32,
     open: Option<Open>,
     /// The last refusal that no rule explains, and the prompt that met it.
@@ -79,10 +76,8 @@ impl Limit {
     /// At most `slots` calls at a time, 1 to 512.
     pub(super) fn new(slots: u32, room: Arc<Notify>) -> Arc<Self> {
         let state = Mutex::new(State {
-            slots: slots.into(),
-            limit: slots.into(),
+            limit: Aimd::new(slots),
             in_flight: 0,
-            last_cut: None,
             points: 0,
             open: None,
             unexplained: None,
@@ -97,7 +92,7 @@ impl Limit {
             _ if force => u32::MAX,
             Some(open) if Instant::now() < open.until => return Room::Open,
             Some(_) => 1,
-            None => state.limit as u32,
+            None => state.limit.limit(),
         };
         if state.in_flight >= most {
             return Room::Full;
@@ -119,7 +114,7 @@ impl Limit {
     /// for each round of calls, and the breaker closes.
     pub(super) fn answered(&self) {
         let mut state = self.state();
-        state.limit = (state.limit + 1.0 / state.limit).min(state.slots);
+        state.limit.increase();
         state.points = 0;
         state.open = None;
         state.unexplained = None;
@@ -130,12 +125,8 @@ impl Limit {
     /// The model is overloaded: the limit halves, once an event. `true` if the breaker opened.
     pub(super) fn overloaded(&self) -> bool {
         let mut state = self.state();
-        let now = Instant::now();
-        let same_event = state.last_cut.is_some_and(|cut| now < cut + ONE_EVENT);
-        if !same_event {
-            state.limit = (state.limit.min(state.in_flight.into()) / 2.0).max(1.0);
-            state.last_cut = Some(now);
-        }
+        let in_flight = state.in_flight;
+        state.limit.decrease(in_flight);
         state.count(OVERLOADED)
     }
 
