@@ -214,7 +214,7 @@ impl Case {
             claim: ClaimGuard::Any,
             wake_at,
             permanent: None,
-            erasures: None,
+            counts: Vec::new(),
         };
         self.store
             .apply(&self.id, &Transition { guard, edits })

@@ -1,22 +1,24 @@
 //! The lease on an assignment: claim, renew, write under its fence.
 //!
 //! A lease ends for its holder, by the holder's own monotonic clock, before it ends for the
-//! others. Whatever the store answers that is an error, a refusal or unclear, the document is read
-//! again and what is there decides.
+//! others. Where the store refuses a write, or does not answer it, the document is read again and
+//! what is there decides.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use atelier_cloud::queue::{Message, Queue, Receipt};
 use atelier_domain::assignment::{Assignment, Claim, Status, Token};
 use atelier_domain::job::Job;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::{self, Transition};
-use atelier_store::Store;
+use atelier_domain::transition::{self, Budget, Transition};
+use atelier_store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::error::JobError;
 use crate::worker::Worker;
@@ -29,6 +31,10 @@ const SWEEP_AFTER: Duration = Duration::from_secs(60);
 
 /// Between two attempts at a write that the store did not answer.
 const WRITE_AGAIN: Duration = Duration::from_millis(200);
+
+/// Waits between attempts to give back a claim that the store did not answer for: doubled from the
+/// first to the last.
+const GIVE_BACK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The result of claiming the assignment of a job.
 #[derive(Debug)]
@@ -49,8 +55,12 @@ pub(crate) struct Lease {
     store: Arc<dyn Store>,
     assignment_id: String,
     claim: Claim,
+    /// Calls to a model that the document counts.
+    model_calls: AtomicU32,
     ends: watch::Receiver<Instant>,
     lost: CancellationToken,
+    /// Whether the store did not answer the last renewal.
+    unanswered: Arc<AtomicBool>,
     renewal: AbortHandle,
 }
 
@@ -77,10 +87,18 @@ pub(crate) async fn claim(
 ) -> Result<Claimed, JobError> {
     let (store, id) = (&worker.store, &job.assignment_id);
     let length = worker.config.job.claim;
-    // The token is made before the call, so that a claim whose answer was lost is known as ours.
     let token = Token::random();
-    let mut taken_from: Option<Token> = None;
     loop {
+        let Some(seen) = store.get(id).await? else {
+            return Ok(Claimed::Unknown);
+        };
+        if seen.s3_upload_status != Status::Pending || seen.round > job.round {
+            return Ok(Claimed::Over);
+        }
+        if seen.round < job.round {
+            // The store has not seen the retry that sent this job.
+            return Ok(Claimed::Busy(length));
+        }
         let (asked, now) = (Instant::now(), Timestamp::now());
         let claim = Claim {
             token: token.clone(),
@@ -88,46 +106,74 @@ pub(crate) async fn claim(
             until: now + length,
         };
         let wake_at = claim.until + SWEEP_AFTER;
-        let take = match &taken_from {
-            None => transition::claim(job.round, &claim, wake_at),
-            Some(from) => transition::take_over(job.round, from, &claim, now, wake_at),
-        };
-        let take = take.noting_sent(message.sent_at);
-        if let Ok(Some(assignment)) = store.apply(id, &take).await {
-            let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
-            return Ok(Claimed::Mine(lease, Box::new(assignment)));
-        }
-        let Some(assignment) = store.get(id).await? else {
-            return Ok(Claimed::Unknown);
-        };
-        if assignment.is_held_by(&token) && assignment.s3_upload_status == Status::Pending {
-            let lease = Lease::hold_from(worker, id, claim, asked, &message.receipt);
-            return Ok(Claimed::Mine(lease, Box::new(assignment)));
-        }
-        if assignment.s3_upload_status != Status::Pending || assignment.round > job.round {
-            return Ok(Claimed::Over);
-        }
-        if assignment.round < job.round {
-            // The store has not seen the retry that sent this job.
-            return Ok(Claimed::Busy(length));
-        }
-        match assignment.claim {
+        let take = match &seen.claim {
             Some(other) if other.is_live(now) => {
                 return Ok(Claimed::Busy(other.until.since(now)));
             }
-            Some(other) => taken_from = Some(other.token),
-            None => taken_from = None,
+            Some(other) => transition::take_over(&seen, &other.token, &claim, now, wake_at),
+            None => transition::claim(&seen, &claim, wake_at),
+        };
+        match store.apply(id, &take.noting_sent(message.sent_at)).await {
+            Ok(Some(assignment)) => {
+                let lease = Lease::hold_from(worker, &assignment, claim, asked, &message.receipt);
+                return Ok(Claimed::Mine(lease, Box::new(assignment)));
+            }
+            // Another worker was faster.
+            Ok(None) => sleep(WRITE_AGAIN.mul_f64(fastrand::f64())).await,
+            Err(error) => {
+                give_back_once_answered(worker, token, claimed(seen), 0);
+                return Err(error.into());
+            }
         }
-        // Another worker was faster, or the store did not answer; its next answer decides.
-        sleep(WRITE_AGAIN.mul_f64(fastrand::f64())).await;
     }
+}
+
+/// `seen` with the attempt that a claim counts.
+fn claimed(seen: Assignment) -> Assignment {
+    Assignment {
+        attempts: seen.attempts + 1,
+        ..seen
+    }
+}
+
+/// Gives the lease on `held` back, and its attempt, once the store answers: until then nobody knows
+/// whether the claim is there, or can write that it ended. If it is not, or was taken over, that
+/// changes nothing.
+pub(crate) fn give_back_once_answered(
+    worker: &Worker,
+    token: Token,
+    held: Assignment,
+    uploads: u32,
+) {
+    let (store, stopping) = (Arc::clone(&worker.store), worker.stopping.clone());
+    let sent_at = held.sent_at.unwrap_or_else(Timestamp::now);
+    let wake_at = worker
+        .config
+        .job
+        .wake_at_after_send(sent_at, held.give_up_at);
+    let release = transition::release(&token, &held, Budget::GiveBack, uploads, wake_at);
+    let give_back = async move {
+        let (mut wait, longest) = GIVE_BACK_AGAIN;
+        loop {
+            sleep(wait).await;
+            match store.apply(&held.assignment_id, &release).await {
+                Err(StoreError::Away(_)) => wait = (wait * 2).min(longest),
+                Ok(Some(_)) => {
+                    tracing::info!("the store answers again: an attempt is given back");
+                    return;
+                }
+                Ok(None) | Err(StoreError::Unreadable { .. }) => return,
+            }
+        }
+    };
+    tokio::spawn(async move { stopping.run_until_cancelled(give_back).await }.in_current_span());
 }
 
 impl Lease {
     /// A lease that was requested at `asked`; its renewal starts now.
     fn hold_from(
         worker: &Worker,
-        assignment_id: &str,
+        assignment: &Assignment,
         claim: Claim,
         asked: Instant,
         receipt: &Receipt,
@@ -135,22 +181,26 @@ impl Lease {
         let length = worker.config.job.claim;
         let (end, ends) = watch::channel(asked + length.mul_f64(OWN_SHARE));
         let lost = CancellationToken::new();
+        let unanswered = Arc::new(AtomicBool::new(false));
         let renewal = Renewal {
             store: Arc::clone(&worker.store),
             queue: worker.queues.jobs.clone(),
             receipt: receipt.clone(),
-            assignment_id: assignment_id.to_owned(),
+            assignment_id: assignment.assignment_id.clone(),
             claim: claim.clone(),
             length,
             end,
             lost: lost.clone(),
+            unanswered: Arc::clone(&unanswered),
         };
         Self {
             store: Arc::clone(&worker.store),
-            assignment_id: assignment_id.to_owned(),
+            assignment_id: assignment.assignment_id.clone(),
+            model_calls: AtomicU32::new(assignment.model_calls),
             claim,
             ends,
             lost,
+            unanswered,
             renewal: tokio::spawn(renewal.run()).abort_handle(),
         }
     }
@@ -168,9 +218,17 @@ impl Lease {
     ) -> Result<T, JobError> {
         tokio::select! {
             biased;
-            () = self.lost.cancelled() => Err(JobError::ClaimLost("it ran out or was taken over")),
+            () = self.lost.cancelled() => Err(self.loss()),
             outcome = work => outcome,
             () = stopping.cancelled() => Err(JobError::Stopping),
+        }
+    }
+
+    /// Why it is lost.
+    fn loss(&self) -> JobError {
+        match self.unanswered.load(Ordering::Relaxed) {
+            true => JobError::StoreAway("the claim ran out, not renewed".to_owned()),
+            false => JobError::ClaimLost("it ran out or was taken over"),
         }
     }
 
@@ -179,8 +237,20 @@ impl Lease {
         self.renewal.abort();
     }
 
+    /// Counts a call to a model. Calls are counted one after another.
+    pub(crate) async fn count_model_call(&self) -> Result<Written, JobError> {
+        let so_far = self.model_calls.load(Ordering::Relaxed);
+        let count = transition::count_model_call(self.token(), so_far);
+        let written = self.write(&count).await?;
+        if let Written::Done(after) = &written {
+            self.model_calls.store(after.model_calls, Ordering::Relaxed);
+        }
+        Ok(written)
+    }
+
     /// Carries out `transition`, whose guard has this lease's token. Tries again for as long as
-    /// the lease lasts while the store does not answer. Fenced is what its guard does not admit.
+    /// the lease lasts while the store does not answer; what an earlier try has done is done, since
+    /// nobody else has the token. Fenced is what its guard does not admit.
     pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, JobError> {
         loop {
             let error = match self
@@ -195,6 +265,9 @@ impl Lease {
                 .before_its_end(self.store.get(&self.assignment_id))
                 .await?
             {
+                Ok(Some(now)) if transition.is_made_in(&now) => {
+                    return Ok(Written::Done(Box::new(now)));
+                }
                 Ok(Some(now)) if transition.guard.admits(&now) => {}
                 Ok(now) => return Ok(Written::Fenced(now.map(Box::new))),
                 Err(away) => tracing::warn!(error = %away, "the store is away; trying again"),
@@ -212,10 +285,13 @@ impl Lease {
     }
 
     async fn before_its_end<T>(&self, call: impl Future<Output = T>) -> Result<T, JobError> {
-        let ends = *self.ends.borrow();
+        let (asked, ends) = (Instant::now(), *self.ends.borrow());
         timeout_at(ends, call)
             .await
-            .map_err(|_| JobError::ClaimLost("it ran out while the store did not answer"))
+            .map_err(|_| match asked < ends {
+                true => JobError::StoreAway("it did not answer until the claim ran out".to_owned()),
+                false => JobError::ClaimLost("it ran out"),
+            })
     }
 }
 
@@ -229,6 +305,7 @@ struct Renewal {
     length: Duration,
     end: watch::Sender<Instant>,
     lost: CancellationToken,
+    unanswered: Arc<AtomicBool>,
 }
 
 impl Renewal {
@@ -246,7 +323,10 @@ impl Renewal {
             let asked = Instant::now();
             self.claim.until = Timestamp::now() + self.length;
             let renew = transition::renew(&self.claim, self.claim.until + SWEEP_AFTER);
-            match timeout_at(ends, self.store.apply(&self.assignment_id, &renew)).await {
+            let renewed = timeout_at(ends, self.store.apply(&self.assignment_id, &renew)).await;
+            let unanswered = !matches!(renewed, Ok(Ok(_)));
+            self.unanswered.store(unanswered, Ordering::Relaxed);
+            match renewed {
                 Ok(Ok(Some(_))) => {
                     self.end
                         .send_replace(asked + self.length.mul_f64(OWN_SHARE));

@@ -242,8 +242,8 @@ async fn a_worker_whose_claim_was_taken_over_changes_nothing() {
         worker: "other".to_owned(),
         until: now + Duration::from_secs(60),
     };
-    let ours = claimed.claim.unwrap().token;
-    let taken = transition::take_over(1, &ours, &theirs, now, theirs.until);
+    let ours = claimed.claim.clone().unwrap().token;
+    let taken = transition::take_over(&claimed, &ours, &theirs, now, theirs.until);
     assert!(bench.store.apply("a-1", &taken).await.unwrap().is_some());
     // Its next renewal is refused, and it ends its work.
     bench

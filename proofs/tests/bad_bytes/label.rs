@@ -160,8 +160,8 @@ async fn adopt(store: &dyn Store, label: &Label) -> anyhow::Result<()> {
         worker: "a worker".to_owned(),
         until: now + Duration::from_secs(60),
     };
-    let claimed = transition::claim(1, &claim, claim.until);
-    store.apply(id, &claimed).await?.context("not claimed")?;
+    let claimed = transition::claim(&document, &claim, claim.until);
+    let held = store.apply(id, &claimed).await?.context("not claimed")?;
     let finished = Finished {
         url: None,
         key: key(id),
@@ -172,7 +172,7 @@ async fn adopt(store: &dyn Store, label: &Label) -> anyhow::Result<()> {
         uploads: 0,
         cost_usd: 0.0,
     };
-    let succeed = transition::succeed(&token, &finished, now);
+    let succeed = transition::succeed(&token, &held, &finished, now);
     let after = store.apply(id, &succeed).await?.context("not finished")?;
     let read = store.get(id).await?.context("it is gone")?;
     ensure!(read == after, "it is read back as {read:?}");

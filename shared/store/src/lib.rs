@@ -22,11 +22,13 @@ pub use sqlite::SqliteStore;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, did not answer within seconds, or refused the call. A later retry may
-    /// help. A write may have been carried out all the same.
+    /// help. A write may have been carried out all the same: on a MongoDB that means that a
+    /// majority did not have it when we looked, but may have it later.
     #[error("the store is away: {0}")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A document that this program cannot read.
-    #[error("document `{id}` cannot be read: {source}")]
+    /// A document that this program cannot read, or that the store does not let it write. No retry
+    /// helps.
+    #[error("document `{id}` cannot be read or written: {source}")]
     Unreadable {
         /// Its id.
         id: String,
@@ -39,7 +41,7 @@ pub enum StoreError {
 /// The result of an insert.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Insert {
-    /// The document is stored.
+    /// The document is stored, by this call or by an earlier one with the same document.
     Done,
     /// The id was taken already, by this document (a tombstone may be it).
     Taken(Box<Assignment>),
@@ -63,7 +65,8 @@ pub struct Position {
     pub assignment_id: String,
 }
 
-/// Changes one document at a time, by compare-and-set. Every write is durable when its call returns.
+/// Changes one document at a time, by compare-and-set. Every write is durable when its call returns:
+/// whichever machine fails next, it is not undone. Every read sees what is durable.
 ///
 /// A document that cannot be read is logged and left out of lists, so a page may have fewer than
 /// `limit` documents; only an empty one is the end.

@@ -165,7 +165,10 @@ impl Store for SqliteStore {
             .await?;
         match taken {
             None => Ok(Insert::Done),
-            Some(row) => Ok(Insert::Taken(Box::new(parse(&row)?))),
+            Some(row) => match parse(&row)? {
+                stored if assignment.is_stored_as(&stored) => Ok(Insert::Done),
+                stored => Ok(Insert::Taken(Box::new(stored))),
+            },
         }
     }
 

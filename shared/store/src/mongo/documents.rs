@@ -138,8 +138,8 @@ pub(super) fn filter_of(id: &str, guard: &Guard) -> Document {
     if let Some(permanent) = guard.permanent {
         filter.insert("permanent", is(permanent, false));
     }
-    if let Some(erasures) = guard.erasures {
-        filter.insert("erasures", is(erasures, 0));
+    for (count, from) in &guard.counts {
+        filter.insert(count.field(), is(*from, 0));
     }
     filter
 }
@@ -154,7 +154,7 @@ fn is<T: PartialEq + Into<Bson>>(wanted: T, default: T) -> Bson {
 
 /// The edits as an update; `None` where there is none, which MongoDB refuses as an update.
 pub(super) fn update_of(edits: &[Edit]) -> Option<Document> {
-    let (mut set, mut unset, mut add) = (doc! {}, doc! {}, doc! {});
+    let (mut set, mut unset) = (doc! {}, doc! {});
     for edit in edits {
         match edit {
             Edit::Set(field, to) => {
@@ -162,11 +162,9 @@ pub(super) fn update_of(edits: &[Edit]) -> Option<Document> {
                 set.insert(*field, value)
             }
             Edit::Unset(field) => unset.insert(*field, true),
-            Edit::Add(field, by) => add.insert(*field, *by),
-            Edit::AddFloat(field, by) => add.insert(*field, *by),
         };
     }
-    let update: Document = [("$set", set), ("$unset", unset), ("$inc", add)]
+    let update: Document = [("$set", set), ("$unset", unset)]
         .into_iter()
         .filter(|(_, fields)| !fields.is_empty())
         .map(|(operator, fields)| (operator.to_owned(), fields.into()))

@@ -45,14 +45,22 @@ fn an_unreadable_document_is_named() {
 #[test]
 fn edits_become_operators_on_single_fields() {
     let token: Token = serde_json::from_value(json!("mine")).unwrap();
-    let release = transition::release(&token, Budget::GiveBack, 2, Timestamp::from_seconds(5.5));
+    let held = to_assignment(foreign()).unwrap();
+    let later = Timestamp::from_seconds(5.5);
+    let release = transition::release(&token, &held, Budget::GiveBack, 3, later);
     assert_eq!(
         update_of(&release.edits).unwrap(),
         doc! {
-            "$set": { "wake_at": 5.5 },
+            "$set": { "wake_at": 5.5, "attempts": 1_i64, "s3_upload_attempts": 3_i64 },
             "$unset": { "claim": true },
-            "$inc": { "attempts": -1_i64, "s3_upload_attempts": 2_i64 },
         }
+    );
+    let filter = filter_of("a", &release.guard);
+    assert_eq!(filter.get("attempts"), Some(&2.into()));
+    let absent_or_zero = doc! { "$in": [0, Bson::Null] };
+    assert_eq!(
+        filter.get("s3_upload_attempts"),
+        Some(&absent_or_zero.into())
     );
     assert_eq!(update_of(&[]), None);
     let ours = bson::serialize_to_bson(&json!({"$set": "a.b"})).unwrap();
