@@ -59,7 +59,7 @@ pub(crate) struct Lease {
     model_calls: AtomicU32,
     ends: watch::Receiver<Instant>,
     lost: CancellationToken,
-    /// Whether the store did not answer the last renewal.
+    /// Whether the store was away at the last write.
     unanswered: Arc<AtomicBool>,
     renewal: AbortHandle,
 }
@@ -227,7 +227,7 @@ impl Lease {
     /// Why it is lost.
     fn loss(&self) -> JobError {
         match self.unanswered.load(Ordering::Relaxed) {
-            true => JobError::StoreAway("the claim ran out, not renewed".to_owned()),
+            true => JobError::StoreAway("the claim ran out while the store was away".to_owned()),
             false => JobError::ClaimLost("it ran out or was taken over"),
         }
     }
@@ -253,10 +253,11 @@ impl Lease {
     /// nobody else has the token. Fenced is what its guard does not admit.
     pub(crate) async fn write(&self, transition: &Transition) -> Result<Written, JobError> {
         loop {
-            let error = match self
+            let applied = self
                 .before_its_end(self.store.apply(&self.assignment_id, transition))
-                .await?
-            {
+                .await?;
+            self.unanswered.store(applied.is_err(), Ordering::Relaxed);
+            let error = match applied {
                 Ok(Some(after)) => return Ok(Written::Done(Box::new(after))),
                 Ok(None) => None,
                 Err(error) => Some(error),
@@ -285,13 +286,8 @@ impl Lease {
     }
 
     async fn before_its_end<T>(&self, call: impl Future<Output = T>) -> Result<T, JobError> {
-        let (asked, ends) = (Instant::now(), *self.ends.borrow());
-        timeout_at(ends, call)
-            .await
-            .map_err(|_| match asked < ends {
-                true => JobError::StoreAway("it did not answer until the claim ran out".to_owned()),
-                false => JobError::ClaimLost("it ran out"),
-            })
+        let ends = *self.ends.borrow();
+        timeout_at(ends, call).await.map_err(|_| self.loss())
     }
 }
 
@@ -324,7 +320,7 @@ impl Renewal {
             self.claim.until = Timestamp::now() + self.length;
             let renew = transition::renew(&self.claim, self.claim.until + SWEEP_AFTER);
             let renewed = timeout_at(ends, self.store.apply(&self.assignment_id, &renew)).await;
-            let unanswered = !matches!(renewed, Ok(Ok(_)));
+            let unanswered = matches!(renewed, Ok(Err(_)));
             self.unanswered.store(unanswered, Ordering::Relaxed);
             match renewed {
                 Ok(Ok(Some(_))) => {
