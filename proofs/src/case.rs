@@ -14,7 +14,8 @@ use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard, Transition};
 use atelier_mongodb_proxy::Proxy;
-use atelier_store::{Insert, Store};
+use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Insert, Store};
 use aws_sdk_sqs::types::QueueAttributeName;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -83,7 +84,7 @@ impl Case {
         };
         Ok(Self {
             queues: Queues::new(&world.aws, &queue),
-            store: atelier_store::open(&url).await?,
+            store: atelier_store::open(&StoreConfig::at(&url), Indexes::Make).await?,
             url,
             ledger: Arc::default(),
             world: Arc::clone(world),
@@ -100,7 +101,7 @@ impl Case {
     /// The store is not on a MongoDB.
     pub(crate) async fn through_proxy(&self) -> anyhow::Result<(Proxy, Arc<dyn Store>)> {
         let proxy = Proxy::before(&self.url).await?;
-        let store = atelier_store::open(proxy.url()).await?;
+        let store = atelier_store::open(&StoreConfig::at(proxy.url()), Indexes::Leave).await?;
         Ok((proxy, store))
     }
 

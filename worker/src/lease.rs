@@ -131,7 +131,7 @@ pub(crate) async fn claim(
 /// `seen` with the attempt that a claim counts.
 fn claimed(seen: Assignment) -> Assignment {
     Assignment {
-        attempts: seen.attempts + 1,
+        attempts: seen.attempts.saturating_add(1),
         ..seen
     }
 }

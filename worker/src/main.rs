@@ -32,7 +32,7 @@ async fn serve() -> anyhow::Result<()> {
 async fn work(config: Config) -> anyhow::Result<()> {
     let stop = process::stop_on_signal();
     let aws = Aws::connect(&config.cloud).await;
-    let store = atelier_store::open(&config.store.url).await?;
+    let store = atelier_store::open(&config.store, atelier_store::Indexes::Leave).await?;
     let listen = config.health.listen;
     let services = Services::new(&config, store, &aws)?;
     let worker = Worker::new(config, services);

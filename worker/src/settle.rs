@@ -327,8 +327,11 @@ async fn dead_letter(worker: &Worker, message: &Message, cause: &str) {
     );
 }
 
-/// The store did not say whether the claim was made.
+/// The document cannot be read, or the store did not say whether the claim was made.
 pub(crate) async fn unclaimed(worker: &Worker, message: &Message, error: &JobError) {
+    if let JobError::Permanent { cause, .. } = error {
+        return dead_letter(worker, message, cause).await;
+    }
     tracing::warn!(%error, "not claimed");
     worker.concurrency.outage();
     later(worker, message, jittered(OUTAGE_BACKOFF)).await;

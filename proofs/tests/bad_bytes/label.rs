@@ -13,7 +13,8 @@ use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Finished};
 use atelier_proofs::bad_bytes::{Mutations, Target};
-use atelier_store::{Insert, Store};
+use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Insert, Store};
 use futures_util::future::try_join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -216,7 +217,9 @@ fn a_picture_is_adopted_only_by_a_label_that_makes_sense() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("atelier.db").display());
-    let store: Arc<dyn Store> = runtime.block_on(atelier_store::open(&url)).unwrap();
+    let store: Arc<dyn Store> = runtime
+        .block_on(atelier_store::open(&StoreConfig::at(&url), Indexes::Leave))
+        .unwrap();
     TARGET.hold(&vec(fields(), TARGET.batch as usize), |all| {
         let checks = all.iter().map(async |fields| {
             check(store.as_ref(), fields)

@@ -277,7 +277,11 @@ pub fn take_over(
     wake_at: Timestamp,
 ) -> Transition {
     claimed(seen, claim, wake_at)
-        .count(Count::Takeovers, seen.takeovers, seen.takeovers + 1)
+        .count(
+            Count::Takeovers,
+            seen.takeovers,
+            seen.takeovers.saturating_add(1),
+        )
         .when(Guard {
             round: Some(seen.round),
             claim: ClaimGuard::RunOut(from.clone(), now),
@@ -289,7 +293,11 @@ fn claimed(seen: &Assignment, claim: &Claim, wake_at: Timestamp) -> Edits {
     Edits::new()
         .set("claim", claim)
         .set("wake_at", wake_at)
-        .count(Count::Attempts, seen.attempts, seen.attempts + 1)
+        .count(
+            Count::Attempts,
+            seen.attempts,
+            seen.attempts.saturating_add(1),
+        )
 }
 
 /// Extends the lease to `claim.until`.
@@ -332,7 +340,7 @@ pub fn release(
 /// Counts a call to a model, before it is made; `so_far` were counted before.
 pub fn count_model_call(token: &Token, so_far: u32) -> Transition {
     Edits::new()
-        .count(Count::ModelCalls, so_far, so_far + 1)
+        .count(Count::ModelCalls, so_far, so_far.saturating_add(1))
         .when(Guard::held(token))
 }
 
@@ -418,7 +426,7 @@ pub fn retry(
 ) -> Transition {
     let mut edits = Edits::new()
         .set("s3_upload_status", Status::Pending)
-        .set("round", document.round + 1)
+        .set("round", document.round.saturating_add(1))
         .set("attempts", 0)
         .set("takeovers", 0)
         .set("wake_at", wake_at)
@@ -490,6 +498,7 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
             "give_up_at",
             "finished_at",
             "s3_image_key",
+            "s3_image_name",
             "cloudfront_url",
             "image_metadata",
             "reuse_key",
@@ -506,7 +515,11 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
 /// erase once more.
 pub fn erased(document: &Assignment, again: Option<Timestamp>) -> Transition {
     Edits::new()
-        .count(Count::Erasures, document.erasures, document.erasures + 1)
+        .count(
+            Count::Erasures,
+            document.erasures,
+            document.erasures.saturating_add(1),
+        )
         .set_or_unset("wake_at", again)
         .when(Guard::status(&[Status::Deleted]))
 }

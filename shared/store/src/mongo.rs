@@ -9,6 +9,7 @@
 mod documents;
 mod error;
 mod indexes;
+mod list;
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,10 @@ use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
-use documents::{filter_of, readable, to_assignment, to_document, update_of};
+use crate::unreadable::{LOOK_AGAIN, Unreadable};
+use documents::{Stored, filter_of, to_document, update_of};
 use error::{Late, WriteFault, away};
+use list::Written;
 
 /// The database where the URL names none.
 const DATABASE: &str = "atelier";
@@ -56,7 +59,9 @@ pub struct MongoStore {
     assignments: Collection<Document>,
     limits: Collection<Document>,
     workers: Collection<Document>,
-    _indexing: AbortOnDropHandle<()>,
+    unreadable: Unreadable,
+    /// Makes the indexes, where that takes longer.
+    indexing: Option<AbortOnDropHandle<()>>,
 }
 
 /// The result of a read; no answer within [`TIMEOUT`] counts as away.
@@ -76,14 +81,14 @@ async fn write<T>(call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T,
 }
 
 impl MongoStore {
-    /// Connects to the server that `url` names, in its database or else in `atelier`, and makes
-    /// the indexes. After 5 s, or while the server is away, that goes on in the background.
+    /// For the server that `url` names, in its database or else in `atelier`, on at most `pool`
+    /// connections. Makes no indexes.
     ///
     /// # Errors
     ///
     /// [`StoreError::Away`] where the URL is malformed, or its `mongodb+srv` name cannot be
     /// resolved.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, pool: u32) -> Result<Self, StoreError> {
         let mut options = ClientOptions::parse(url).await.map_err(away)?;
         options.server_selection_timeout.get_or_insert(TIMEOUT);
         options.connect_timeout.get_or_insert(TIMEOUT);
@@ -97,20 +102,39 @@ impl MongoStore {
                 .w_timeout(WRITE_TIMEOUT)
                 .build(),
         );
+        options.max_pool_size = Some(pool);
         options.app_name.get_or_insert_with(|| "atelier".to_owned());
         let client = Client::with_options(options).map_err(away)?;
         let database = client
             .default_database()
             .unwrap_or_else(|| client.database(DATABASE));
-        let mut indexing = AbortOnDropHandle::new(tokio::spawn(indexes::make(database.clone())));
-        let _ = tokio::time::timeout(TIMEOUT, &mut indexing).await;
         Ok(Self {
             assignments: database.collection("assignments"),
             limits: database.collection("limits"),
             workers: database.collection("workers"),
-            _indexing: indexing,
+            unreadable: Unreadable::default(),
+            indexing: None,
             database,
         })
+    }
+
+    /// Makes the indexes. After 5 s, or while the server is away, that goes on in the background.
+    pub async fn with_indexes(mut self) -> Self {
+        let making = tokio::spawn(indexes::keep_trying(self.database.clone()));
+        let mut making = AbortOnDropHandle::new(making);
+        let _ = tokio::time::timeout(TIMEOUT, &mut making).await;
+        self.indexing = Some(making);
+        self
+    }
+
+    /// Makes the indexes that are missing, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`] where one cannot be made, such as the unique one of the ids where two
+    /// documents have the same. The others are made all the same.
+    pub async fn make_indexes(&self) -> Result<(), StoreError> {
+        indexes::make(&self.database).await.map_err(away)
     }
 
     async fn documents(&self, call: Find<'_, Document>) -> Result<Vec<Document>, StoreError> {
@@ -136,8 +160,58 @@ impl MongoStore {
     }
 
     async fn find(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
-        let found = read(self.assignments.find_one(doc! { "_id": id })).await?;
-        found.map(to_assignment).transpose()
+        let found = read(self.assignments.find_one(doc! { "assignment_id": id })).await?;
+        found.map(|it| self.read(it)).transpose()
+    }
+
+    /// Reads a document; one that cannot be read is reported.
+    fn read(&self, document: Document) -> Result<Assignment, StoreError> {
+        let read = Stored::new(document).read();
+        if let Err(StoreError::Unreadable { id, source }) = &read {
+            self.unreadable.report(id, &source.to_string());
+        }
+        read
+    }
+
+    /// Those that can be read.
+    fn readable(&self, documents: Vec<Document>) -> Vec<Assignment> {
+        let read = documents.into_iter().map(|document| self.read(document));
+        read.filter_map(Result::ok).collect()
+    }
+
+    /// All of them, with something in the place of those that cannot be read.
+    fn shown(&self, documents: Vec<Document>) -> Vec<Assignment> {
+        let read = documents.into_iter().map(|document| {
+            let (shown, error) = Stored::new(document).read_or_stand_in();
+            if let Some(error) = error {
+                let id = &shown.assignment_id;
+                self.unreadable.report(id, &error.to_string());
+            }
+            shown
+        });
+        read.collect()
+    }
+
+    /// The first of a list's documents whose `created_at` is written so.
+    async fn part(
+        &self,
+        filter: &Filter,
+        after: Option<&Position>,
+        written: Written,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let query = list::query(filter, after, written);
+        let call = self.assignments.find(query).sort(list::order());
+        let found = self.documents(call.limit(limit.into())).await?;
+        Ok(self.shown(found))
+    }
+
+    /// Moves a due document that cannot be read out of the way of the others, for a while.
+    async fn look_later(&self, key: Option<Bson>, now: Timestamp) -> Result<(), StoreError> {
+        let later = (now + LOOK_AGAIN).seconds();
+        let update = doc! { "$set": { "wake_at": later } };
+        let moved = write(self.assignments.update_one(doc! { "_id": key }, update)).await;
+        moved.map(drop).map_err(|fault| fault.give_up("-"))
     }
 
     /// Whether an insert that was not acknowledged is done all the same.
@@ -189,15 +263,19 @@ impl Store for MongoStore {
     }
 
     async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
-        let call = self.assignments.find(doc! { "_id": { "$in": ids } });
-        Ok(readable(self.documents(call).await?))
+        let call = self
+            .assignments
+            .find(doc! { "assignment_id": { "$in": ids } });
+        Ok(self.readable(self.documents(call).await?))
     }
 
     async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
         let call = self
             .assignments
-            .find(doc! { "_id": { "$in": ids } })
-            .projection(doc! { "s3_upload_status": 1 });
+            .find(doc! { "assignment_id": { "$in": ids } })
+            .projection(doc! {
+                "assignment_id": 1, "s3_upload_status": 1, "s3_image_key": 1, "s3_image_name": 1,
+            });
         let found = self.documents(call).await?.into_iter();
         Ok(found.filter_map(documents::status).collect())
     }
@@ -210,14 +288,14 @@ impl Store for MongoStore {
         let query = filter_of(id, &transition.guard);
         let Some(update) = update_of(&transition.edits) else {
             let found = read(self.assignments.find_one(query)).await?;
-            return found.map(to_assignment).transpose();
+            return found.map(|it| self.read(it)).transpose();
         };
         let call = self
             .assignments
             .find_one_and_update(query, update)
             .return_document(ReturnDocument::After);
         match write(call).await {
-            Ok(changed) => changed.map(to_assignment).transpose(),
+            Ok(changed) => changed.map(|it| self.read(it)).transpose(),
             Err(fault) => self.decide(id, transition, fault).await,
         }
     }
@@ -231,36 +309,13 @@ impl Store for MongoStore {
         if limit == 0 || filter.status == Some(Status::Deleted) {
             return Ok(Vec::new());
         }
-        let mut query = doc! {};
-        if let Some(teacher_id) = &filter.teacher_id {
-            query.insert("teacher_id", teacher_id);
+        let part = |written| self.part(filter, after, written, limit);
+        let (numbers, dates) = tokio::try_join!(part(Written::Number), part(Written::Date))?;
+        let mut all = list::merge([numbers, dates].concat(), limit);
+        if all.len() < limit as usize || all.last().is_some_and(list::may_come_after_others) {
+            all.extend(part(Written::Otherwise).await?);
         }
-        match filter.status {
-            Some(status) => query.insert("s3_upload_status", status.as_str()),
-            None => query.insert("s3_upload_status", doc! { "$ne": Status::Deleted.as_str() }),
-        };
-        if let Some(Position {
-            created_at,
-            assignment_id,
-        }) = after
-        {
-            let created_at = created_at.seconds();
-            // The first line lets the index start at the place, the second cuts exactly.
-            query.insert("created_at", doc! { "$lte": created_at });
-            query.insert(
-                "$or",
-                vec![
-                    doc! { "created_at": { "$lt": created_at } },
-                    doc! { "_id": { "$lt": assignment_id } },
-                ],
-            );
-        }
-        let call = self
-            .assignments
-            .find(query)
-            .sort(doc! { "created_at": -1, "_id": -1 })
-            .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        Ok(list::merge(all, limit))
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
@@ -272,7 +327,15 @@ impl Store for MongoStore {
             .find(doc! { "wake_at": { "$lte": now.seconds() } })
             .sort(doc! { "wake_at": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        let mut due = Vec::new();
+        for document in self.documents(call).await? {
+            let key = document.get("_id").cloned();
+            match self.read(document) {
+                Ok(assignment) => due.push(assignment),
+                Err(_) => self.look_later(key, now).await?,
+            }
+        }
+        Ok(due)
     }
 
     async fn make_due(
@@ -326,7 +389,8 @@ impl Store for MongoStore {
             .assignments
             .find_one(query)
             .sort(doc! { "finished_at": -1 });
-        read(call).await?.map(to_assignment).transpose()
+        let found = read(call).await?;
+        Ok(found.and_then(|it| self.read(it).ok()))
     }
 
     async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -370,7 +434,7 @@ impl Store for MongoStore {
             .find(doc! { "finished_at": { "$gt": from.seconds(), "$lte": to.seconds() } })
             .sort(doc! { "finished_at": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        Ok(self.readable(self.documents(call).await?))
     }
 
     async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -415,10 +479,10 @@ impl Store for MongoStore {
         // No id is empty, so all come after the empty one.
         let call = self
             .assignments
-            .find(doc! { "_id": { "$gt": after.unwrap_or_default() } })
-            .sort(doc! { "_id": 1 })
+            .find(doc! { "assignment_id": { "$gt": after.unwrap_or_default() } })
+            .sort(doc! { "assignment_id": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        Ok(self.shown(self.documents(call).await?))
     }
 
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {

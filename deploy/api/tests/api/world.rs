@@ -171,6 +171,14 @@ impl World {
         assert!(set.unwrap().is_some());
     }
 
+    /// Makes a document one that cannot be read.
+    pub(crate) async fn spoil(&self, id: &str) {
+        let mut spoil = transition::delete(Timestamp::now(), Timestamp::now());
+        spoil.edits = vec![Edit::Set("prompt", json!(7))];
+        let spoilt = self.services.store.apply(id, &spoil).await;
+        assert!(spoilt.is_err());
+    }
+
     pub(crate) async fn claim(&self, id: &str, seconds: u64) -> Token {
         let now = Timestamp::now();
         let claim = Claim {

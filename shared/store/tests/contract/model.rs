@@ -158,7 +158,7 @@ fn sqlite_changes_a_document_as_the_model_does() {
 #[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
 fn mongodb_changes_a_document_as_the_model_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let home = runtime.block_on(super::mongodb());
+    let home = runtime.block_on(super::mongodb(super::MONGODB_URI));
     check_against_model(&runtime, &*home.store);
     runtime.block_on(home.clear());
 }

@@ -12,19 +12,21 @@ use atelier_store::{Insert, Store};
 for_every_store!(
     an_id_is_taken_once,
     a_tombstone_keeps_its_id,
-    racing_inserts_store_one,
     each_transition_happens_where_its_guard_admits_and_nowhere_else,
     a_document_that_is_not_there_is_not_changed,
-    sixteen_racing_claims_end_in_one,
-    racing_sweeps_take_a_due_document_once,
-    of_racing_counts_from_one_value_one_is_made,
     an_insert_that_is_repeated_is_done,
     a_worker_whose_claim_was_taken_over_changes_nothing,
     whatever_a_text_holds_comes_back,
     limits_are_counted_by_subject_and_window,
-    racing_charges_are_all_counted,
     times_come_back_as_they_went,
-    the_store_answers_a_ping,
+    the_store_answers_a_ping;
+    races:
+        sixteen_racing_claims_end_in_one,
+        racing_sweeps_take_a_due_document_once,
+        of_racing_counts_from_one_value_one_is_made;
+    other_races:
+        racing_inserts_store_one,
+        racing_charges_are_all_counted,
 );
 
 async fn an_id_is_taken_once(store: Arc<dyn Store>) {

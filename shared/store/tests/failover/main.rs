@@ -31,8 +31,8 @@ impl World {
         let proxy = Proxy::before(&url).await.unwrap();
         let client = mongodb::Client::with_uri_str(&url).await.unwrap();
         Self {
-            store: Arc::new(MongoStore::open(proxy.url()).await.unwrap()),
-            direct: Arc::new(MongoStore::open(&url).await.unwrap()),
+            store: Arc::new(MongoStore::open(proxy.url(), 100).await.unwrap()),
+            direct: Arc::new(MongoStore::open(&url, 100).await.unwrap()),
             database: client.default_database().unwrap(),
             proxy,
         }
