@@ -21,6 +21,7 @@ pub(crate) async fn serve(mut client: TcpStream, state: Arc<State>) -> io::Resul
         let command = request.command()?;
         let fault = match &command {
             Some(command) => {
+                state.meet(command);
                 state
                     .settle_before(command)
                     .await

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use mongodb::Client;
+use mongodb::bson::Document;
 use mongodb::options::{ClientOptions, ServerAddress};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -64,6 +65,11 @@ impl Proxy {
     /// Ends all faults.
     pub fn clear(&self) {
         self.state.clear();
+    }
+
+    /// The commands that read or changed documents since the last look, without the documents.
+    pub fn take_commands(&self) -> Vec<Document> {
+        self.state.take_met()
     }
 
     /// How many commands met a fault so far.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use mongodb::Client;
+use mongodb::bson::Document;
 use mongodb::error::Result;
 use tokio::sync::watch;
 
@@ -19,6 +20,7 @@ pub(crate) struct State {
     orders: Mutex<Vec<Order>>,
     undo: tokio::sync::Mutex<Vec<Undo>>,
     struck: watch::Sender<u32>,
+    met: Mutex<Vec<Document>>,
 }
 
 impl State {
@@ -29,6 +31,7 @@ impl State {
             orders: Mutex::default(),
             undo: tokio::sync::Mutex::default(),
             struck: watch::Sender::new(0),
+            met: Mutex::default(),
         }
     }
 
@@ -67,6 +70,19 @@ impl State {
             undo.roll_back(&self.client).await?;
         }
         Ok(())
+    }
+
+    /// Notes a command that reads or changes documents.
+    pub(crate) fn meet(&self, command: &Command) {
+        if Kind::Any.has(command.name()) {
+            let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+            met.push(command.body.clone());
+        }
+    }
+
+    pub(crate) fn take_met(&self) -> Vec<Document> {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut met)
     }
 
     pub(crate) fn struck(&self) {
