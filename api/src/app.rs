@@ -11,7 +11,7 @@ use atelier_cloud::queue::Queues;
 use atelier_domain::history::History;
 use atelier_domain::throughput::Throughput;
 use atelier_runtime::liveness::Liveness;
-use atelier_store::Store;
+use atelier_store::{Indexes, Store};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,7 +43,7 @@ impl Services {
     /// Where the store cannot be opened.
     pub async fn connect(config: &ApiConfig) -> anyhow::Result<Self> {
         let aws = Aws::connect(&config.cloud).await;
-        let store = atelier_store::open(&config.store.url).await?;
+        let store = atelier_store::open(&config.store, Indexes::Make).await?;
         Ok(Self::new(config, &aws, store))
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_domain::assignment::{Assignment, MAX_PROMPT_CHARACTERS, Post, Status};
 use atelier_domain::timestamp::Timestamp;
@@ -19,6 +20,9 @@ use crate::input::{JsonBody, input};
 use crate::limit;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
+
+/// Who stores an assignment sends its job, and notes that, within this time.
+const SENT_BY_THEN: Duration = Duration::from_secs(2);
 
 input! {
     /// What an assignment is made of.
@@ -82,7 +86,7 @@ pub(crate) async fn create(
     let document = read?;
     refuse_beyond_capacity(&app, &document)?;
     app.limit.charge(&limit::subject(peer)).await?;
-    match insert(&app, &document).await? {
+    match app.store().insert(&document).await? {
         Insert::Taken(present) => repeated(&app, &document, *present).await,
         Insert::Done => {
             tracing::info!(assignment = document.assignment_id, "assignment created");
@@ -125,19 +129,6 @@ fn refuse_beyond_capacity(app: &App, document: &Assignment) -> Result<(), Proble
     }
 }
 
-/// An insert whose answer is unclear may have been done: the document itself tells.
-async fn insert(app: &App, document: &Assignment) -> Result<Insert, Problem> {
-    let error = match app.store().insert(document).await {
-        Ok(insert) => return Ok(insert),
-        Err(error) => error,
-    };
-    match app.store().get(&document.assignment_id).await {
-        Ok(Some(present)) if present.correlation_id == document.correlation_id => Ok(Insert::Done),
-        Ok(Some(present)) => Ok(Insert::Taken(Box::new(present))),
-        Ok(None) | Err(_) => Err(error.into()),
-    }
-}
-
 fn deleted() -> Problem {
     Problem::new(
         StatusCode::GONE,
@@ -159,8 +150,19 @@ async fn repeated(
         return Err(Problem::new(StatusCode::CONFLICT, detail)
             .with_errors(vec![FieldFault::new("assignment_id", detail)]));
     }
+    if is_forsaken(&present) {
+        app.sender.send(&present).await;
+    }
     let view = app.views.of(&present).await;
     Ok(answer(&present, view))
+}
+
+/// Whether the one who stored it got no answer from the store, it seems, and did not send its job.
+fn is_forsaken(present: &Assignment) -> bool {
+    present.s3_upload_status == Status::Pending
+        && present.sent_at.is_none()
+        && present.claim.is_none()
+        && Timestamp::now().since(present.created_at) > SENT_BY_THEN
 }
 
 fn answer(document: &Assignment, view: View) -> Response {

@@ -104,7 +104,10 @@ impl DeadLetterReader {
                     Disposition::Stay => {
                         if self.staying.keep(message.clone()) {
                             let message = &message.id;
-                            tracing::warn!(message, "a dead letter of no assignment stays");
+                            tracing::warn!(
+                                message,
+                                "a dead letter of no readable assignment stays"
+                            );
                         }
                         staying.push(message);
                     }
@@ -119,8 +122,10 @@ impl DeadLetterReader {
         let Ok(job) = Job::from_body(&message.body) else {
             return Ok(Disposition::Stay);
         };
-        let Some(document) = self.store.get(&job.assignment_id).await? else {
-            return Ok(Disposition::Stay);
+        let document = match self.store.get(&job.assignment_id).await {
+            Ok(Some(document)) => document,
+            Ok(None) | Err(StoreError::Unreadable { .. }) => return Ok(Disposition::Stay),
+            Err(away) => return Err(away),
         };
         if document.s3_upload_status != Status::Pending || document.round != job.round {
             return Ok(Disposition::Delete);

@@ -13,7 +13,9 @@ use atelier_domain::job::Job;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard, Transition};
-use atelier_store::{Insert, Store};
+use atelier_mongodb_proxy::Proxy;
+use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Insert, Store};
 use aws_sdk_sqs::types::QueueAttributeName;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -45,6 +47,7 @@ pub struct Case {
     pub(crate) queue: QueueConfig,
     pub(crate) activity: watch::Sender<u64>,
     queues: Queues,
+    url: String,
     database: Option<mongodb::Database>,
 }
 
@@ -81,7 +84,8 @@ impl Case {
         };
         Ok(Self {
             queues: Queues::new(&world.aws, &queue),
-            store: atelier_store::open(&url).await?,
+            store: atelier_store::open(&StoreConfig::at(&url), Indexes::Make).await?,
+            url,
             ledger: Arc::default(),
             world: Arc::clone(world),
             activity: watch::Sender::new(0),
@@ -89,6 +93,16 @@ impl Case {
             queue,
             database,
         })
+    }
+
+    /// A proxy before the server of the store, and the store as it is through that.
+    ///
+    /// # Errors
+    /// The store is not on a MongoDB.
+    pub(crate) async fn through_proxy(&self) -> anyhow::Result<(Proxy, Arc<dyn Store>)> {
+        let proxy = Proxy::before(&self.url).await?;
+        let store = atelier_store::open(&StoreConfig::at(proxy.url()), Indexes::Leave).await?;
+        Ok((proxy, store))
     }
 
     /// Moves the documents to the world's archive, for its audit, and leaves nothing behind in a
@@ -214,7 +228,7 @@ impl Case {
             claim: ClaimGuard::Any,
             wake_at,
             permanent: None,
-            erasures: None,
+            counts: Vec::new(),
         };
         self.store
             .apply(&self.id, &Transition { guard, edits })

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use atelier_mongodb_proxy::{Fault, Kind, Proxy};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ pub enum Cut {
     Held,
     /// It is held until the release; then it is done, and the process ends before it hears that.
     HeldAnswerLost,
+    /// The server of the store does this with it; the process works on.
+    Fault(Fault),
 }
 
 /// Which calls get a number: those that a process makes because of what it was asked to do. What
@@ -58,6 +61,16 @@ impl Numbered {
     }
 }
 
+/// The commands that a call to the store is made of.
+fn kind(call: &str) -> Kind {
+    match call {
+        "store: insert" => Kind::Insert,
+        call if call.starts_with("store: apply") => Kind::FindAndModify,
+        call if call.starts_with("store: get") => Kind::Read,
+        _ => Kind::Any,
+    }
+}
+
 const RENEW: &str = "store: apply renew";
 const HIDE: &str = "sqs: ChangeMessageVisibility";
 
@@ -65,6 +78,8 @@ const HIDE: &str = "sqs: ChangeMessageVisibility";
 pub struct Gate {
     numbered: Numbered,
     cut: Option<(usize, Cut)>,
+    /// Between the process and the server of its store, where that is to be faulty.
+    proxy: Option<Proxy>,
     state: Mutex<State>,
     reached: CancellationToken,
     released: CancellationToken,
@@ -91,6 +106,8 @@ enum Fate {
     Held {
         answer_lost: bool,
     },
+    /// The server of the store does this with it.
+    Faulty(Fault),
     /// As the others of a frozen process, but nobody waits for its end: it may be a long poll.
     Late,
 }
@@ -105,15 +122,17 @@ impl fmt::Debug for Gate {
 
 impl Gate {
     /// A gate that cuts at the call of that number, counted from 0, if at all. Every call that ends
-    /// shows in `activity`. Must be called on the runtime that carries the calls out.
+    /// shows in `activity`. A store's faults need a `proxy` before it. Must be called on the runtime that carries the calls out.
     pub fn new(
         numbered: Numbered,
         cut: Option<(usize, Cut)>,
+        proxy: Option<Proxy>,
         activity: watch::Sender<u64>,
     ) -> Arc<Self> {
         Arc::new(Self {
             numbered,
             cut,
+            proxy,
             state: Mutex::default(),
             reached: CancellationToken::new(),
             released: CancellationToken::new(),
@@ -145,6 +164,14 @@ impl Gate {
                 work.await;
                 self.reached.cancel();
                 None
+            }
+            Fate::Faulty(fault) => {
+                if let Some(proxy) = &self.proxy {
+                    proxy.order(kind(&call), 1, fault);
+                }
+                let answer = work.await;
+                self.reached.cancel();
+                Some(answer)
             }
             Fate::Late => {
                 self.released.cancelled().await;
@@ -195,6 +222,7 @@ impl Gate {
             return Fate::Done;
         };
         match cut {
+            Cut::Fault(fault) => Fate::Faulty(fault),
             Cut::Before => {
                 state.dead = true;
                 self.reached.cancel();

@@ -4,10 +4,12 @@
 //! at a chosen call ([`process`]), in a [`case`] of its own. A [`fleet`] of real processes, with a
 //! [`view`] of it from outside and [`people`] who post: storms, in which they are killed while
 //! everything around them fails ([`storm`]), and the tests in `tests/processes`.
+//! Failovers: writers while the primary of their store changes ([`failover`]).
 //! Bad bytes: mutated inputs at every place that bytes come in by ([`bad_bytes`]).
 
 pub mod bad_bytes;
 pub mod case;
+pub mod failover;
 pub mod fleet;
 pub mod gate;
 pub mod ledger;

@@ -76,11 +76,10 @@ impl Case {
         numbered: Numbered,
         cut: Option<(usize, Cut)>,
     ) -> anyhow::Result<Process> {
-        let (gate, proxy) = self.gate(numbered, cut).await?;
+        let (gate, proxy, store) = self.gate(numbered, cut).await?;
         let mut config = self.world.worker.clone();
         proxy.stand_in(&mut config.cloud);
         config.queue = self.queue.clone();
-        let store = GatedStore::new(Arc::clone(&gate), Arc::clone(&self.store));
         let runtime = runtime()?;
         runtime.spawn(async move {
             let aws = Aws::connect(&config.cloud).await;
@@ -101,7 +100,7 @@ impl Case {
     /// # Errors
     /// No port or no thread.
     pub async fn api(&self, sweeps: Sweeps, cut: Option<(usize, Cut)>) -> anyhow::Result<Process> {
-        let (gate, proxy) = self.gate(Numbered::Api, cut).await?;
+        let (gate, proxy, store) = self.gate(Numbered::Api, cut).await?;
         let mut config = self.world.api.clone();
         proxy.stand_in(&mut config.cloud);
         config.queue = self.queue.clone();
@@ -111,7 +110,6 @@ impl Case {
             Sweeps::Once => Duration::from_secs(3600),
             Sweeps::Always => Duration::from_millis(100),
         };
-        let store = GatedStore::new(Arc::clone(&gate), Arc::clone(&self.store));
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -141,14 +139,22 @@ impl Case {
         &self,
         numbered: Numbered,
         cut: Option<(usize, Cut)>,
-    ) -> anyhow::Result<(Arc<Gate>, Proxy)> {
-        let gate = Gate::new(numbered, cut, self.activity.clone());
+    ) -> anyhow::Result<(Arc<Gate>, Proxy, GatedStore)> {
+        let (between, store) = match cut {
+            Some((_, Cut::Fault(_))) => {
+                let (between, store) = self.through_proxy().await?;
+                (Some(between), store)
+            }
+            _ => (None, Arc::clone(&self.store)),
+        };
+        let gate = Gate::new(numbered, cut, between, self.activity.clone());
         let proxy = Proxy::start(
             Arc::clone(&gate),
             Arc::clone(&self.ledger),
             self.world.upstreams.clone(),
         )
         .await?;
-        Ok((gate, proxy))
+        let store = GatedStore::new(Arc::clone(&gate), store);
+        Ok((gate, proxy, store))
     }
 }

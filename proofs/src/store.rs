@@ -40,10 +40,6 @@ fn name(transition: &Transition) -> &'static str {
         let mut edits = transition.edits.iter();
         edits.any(|edit| matches!(edit, Edit::Set(it, _) if *it == field))
     };
-    let adds = |field| {
-        let mut edits = transition.edits.iter();
-        edits.any(|edit| matches!(edit, Edit::Add(it, _) if *it == field))
-    };
     let status = transition.edits.iter().find_map(|edit| match edit {
         Edit::Set("s3_upload_status", status) => status.as_str(),
         _ => None,
@@ -57,10 +53,10 @@ fn name(transition: &Transition) -> &'static str {
         (ClaimGuard::Absent, None) if sets("claim") => "apply claim",
         (ClaimGuard::RunOut(..), None) => "apply take over",
         (ClaimGuard::Held(_), None) if sets("claim") => "apply renew",
-        (ClaimGuard::Held(_), None) if adds("model_calls") => "apply count model call",
+        (ClaimGuard::Held(_), None) if sets("model_calls") => "apply count model call",
         (ClaimGuard::Held(_), None) => "apply release",
         (_, None) if sets("sent_at") => "apply note sent",
-        (_, None) if adds("erasures") => "apply note erased",
+        (_, None) if sets("erasures") => "apply note erased",
         (_, None) if sets("tag_due") => "apply note tag",
         (_, None) => "apply take due",
     }

@@ -10,8 +10,8 @@ use atelier_cloud::config::{BucketConfig, CloudConfig};
 use atelier_cloud::pictures::{Page, Pictures, assignment_of, is_probe, key};
 use atelier_domain::assignment::Assignment;
 use atelier_runtime::config::Environment;
-use atelier_store::Store;
 use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Store};
 use serde_json::Value;
 
 use crate::fleet::Fleet;
@@ -55,7 +55,7 @@ impl View {
         };
         let bucket = BucketConfig::read(&mut environment);
         Ok(Self {
-            store: atelier_store::open(store_url).await?,
+            store: atelier_store::open(&StoreConfig::at(store_url), Indexes::Leave).await?,
             store_url: store_url.to_owned(),
             pictures: Pictures::new(&Aws::connect(&cloud).await, &bucket),
             control: fleet.value("ATELIER_CONTROL_URL")?,

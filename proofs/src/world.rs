@@ -13,7 +13,8 @@ use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::Service;
 use atelier_embedded::model::{Behavior, Settings};
 use atelier_runtime::config::Environment;
-use atelier_store::Store;
+use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Store};
 use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -112,7 +113,8 @@ impl World {
             upstreams: Upstreams::of(&worker.cloud)?,
             pictures: Pictures::new(&aws, &worker.bucket),
             picture: tokio::sync::OnceCell::new(),
-            archive: atelier_store::open(&archive_in(data.path())).await?,
+            archive: atelier_store::open(&StoreConfig::at(archive_in(data.path())), Indexes::Leave)
+                .await?,
             cloud,
             data,
             worker,

@@ -33,7 +33,7 @@ async fn serve() -> anyhow::Result<()> {
 
 async fn work(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let aws = Aws::connect(&config.cloud).await;
-    let store = atelier_store::open(&config.store.url).await?;
+    let store = atelier_store::open(&config.store, atelier_store::Indexes::Leave).await?;
     let listen = config.health.listen;
     let services = Services::new(&config, store, &aws);
     let worker = Worker::new(config, services);

@@ -16,7 +16,7 @@ use atelier_runtime::telemetry::metrics;
 use crate::attempt::{Attempt, Stored};
 use crate::breaker::Verdict;
 use crate::error::JobError;
-use crate::lease::Written;
+use crate::lease::{self, Written};
 use crate::worker::Worker;
 
 /// The longest backoff between two attempts at a job.
@@ -71,7 +71,10 @@ async fn end(attempt: &Attempt<'_>, error: JobError) {
             let cause = error.to_string();
             give_back(attempt, Budget::GiveBack, Duration::ZERO, why, &cause).await;
         }
-        JobError::StoreAway(_) => tracing::warn!(%error, "left until its claim expires"),
+        JobError::StoreAway(_) => {
+            tracing::warn!(%error, "left until the store answers, or its claim expires");
+            forsake(attempt);
+        }
         JobError::ClaimLost(_) => tracing::warn!(%error, "left to whoever holds it"),
     }
 }
@@ -143,16 +146,17 @@ async fn finish(
     stored: &Stored,
     now: Timestamp,
 ) -> Result<Written, JobError> {
-    let (lease, finished) = (attempt.lease, &stored.finished);
+    let (lease, held, finished) = (attempt.lease, attempt.assignment, &stored.finished);
     if let Some(tagged) = stored.tagged {
-        let succeed = transition::succeed(lease.token(), finished, now).if_permanent_is(tagged);
+        let succeed =
+            transition::succeed(lease.token(), held, finished, now).if_permanent_is(tagged);
         match lease.write(&succeed).await {
             // It was changed while the picture was made.
             Ok(Written::Fenced(Some(now))) if lease.holds(&now) => {}
             written => return written,
         }
     }
-    let succeed = transition::succeed_tag_due(lease.token(), finished, now, now + TAG_AGAIN);
+    let succeed = transition::succeed_tag_due(lease.token(), held, finished, now, now + TAG_AGAIN);
     lease.write(&succeed).await
 }
 
@@ -167,7 +171,8 @@ async fn fail(attempt: &Attempt<'_>, failure: Failure, cause: &str) {
     let correlation_id = attempt.correlation_id();
     let puts = attempt.puts.load(Ordering::Relaxed);
     let note = failure.note(correlation_id);
-    let fail = transition::fail(attempt.lease.token(), &note, puts, Timestamp::now());
+    let token = attempt.lease.token();
+    let fail = transition::fail(token, assignment, &note, puts, Timestamp::now());
     match attempt.lease.write(&fail).await {
         Ok(Written::Done(_)) => {
             JobFailed {
@@ -211,7 +216,7 @@ async fn give_back(
         .job
         .wake_at_after_send(sent_at, assignment.give_up_at);
     let puts = attempt.puts.load(Ordering::Relaxed);
-    let release = transition::release(attempt.lease.token(), budget, puts, wake_at);
+    let release = transition::release(attempt.lease.token(), assignment, budget, puts, wake_at);
     match attempt.lease.write(&release).await {
         Ok(Written::Done(_)) => {
             tracing::info!(why, cause, wait_ms = wait.as_millis() as u64, "given back");
@@ -221,6 +226,13 @@ async fn give_back(
         Ok(Written::Fenced(_)) => later(worker, message, wait).await,
         Err(error) => tracing::warn!(%error, "not given back: left until its claim expires"),
     }
+}
+
+/// Nothing can be written now: an outage of the store burns no attempt, so it is given back later.
+fn forsake(attempt: &Attempt<'_>) {
+    let (token, held) = (attempt.lease.token().clone(), attempt.assignment.clone());
+    let puts = attempt.puts.load(Ordering::Relaxed);
+    lease::give_back_once_answered(attempt.worker, token, held, puts);
 }
 
 /// Sets the picture's tag to what the document says. What fails here is left to the keeper.
@@ -307,8 +319,11 @@ async fn dead_letter(worker: &Worker, message: &Message, cause: &str) {
     );
 }
 
-/// The store did not say whether the claim was made.
+/// The document cannot be read, or the store did not say whether the claim was made.
 pub(crate) async fn unclaimed(worker: &Worker, message: &Message, id: &str, error: &JobError) {
+    if let JobError::Permanent { cause, .. } = error {
+        return dead_letter(worker, message, cause).await;
+    }
     tracing::warn!(%error, "not claimed");
     worker.concurrency.failed(id, error);
     later(worker, message, jittered(OUTAGE_BACKOFF)).await;

@@ -12,7 +12,7 @@ use atelier_domain::failure::Failure;
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::{self, Finished};
+use atelier_domain::transition::Finished;
 use atelier_runtime::telemetry::{continue_trace, metrics};
 use tokio::time::sleep;
 use tracing::Instrument as _;
@@ -163,8 +163,7 @@ impl Attempt<'_> {
     }
 
     async fn count_call(&self) -> Result<(), JobError> {
-        let count = transition::count_model_call(self.lease.token());
-        match self.lease.write(&count).await? {
+        match self.lease.count_model_call().await? {
             Written::Done(_) => {
                 self.worker.called_model();
                 Ok(())

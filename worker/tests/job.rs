@@ -7,8 +7,9 @@ use std::time::Duration;
 use atelier_cloud::pictures::{avif_key, key};
 use atelier_domain::assignment::{Claim, Status, Token};
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition;
+use atelier_domain::transition::{self, Edit};
 use atelier_embedded::faults::{Kind, Service};
+use atelier_store::StoreError;
 use support::Bench;
 
 #[tokio::test]
@@ -180,6 +181,28 @@ async fn what_no_worker_can_do_anything_with_goes_to_the_dead_letters() {
 }
 
 #[tokio::test]
+async fn a_document_that_cannot_be_read_makes_its_job_a_dead_letter_and_pauses_nobody() {
+    let bench = Bench::start().await;
+    bench.post("a-1", "a fox").await;
+    let mut spoil = transition::delete(Timestamp::now(), Timestamp::now());
+    spoil.edits = vec![Edit::Set("prompt", serde_json::json!(7))];
+    let spoilt = bench.store.apply("a-1", &spoil).await;
+    assert!(matches!(spoilt, Err(StoreError::Unreadable { .. })));
+    let worker = bench.work();
+    bench
+        .eventually("a dead letter", async || {
+            bench.queues.dead_letters.depth().await.unwrap().visible == 1
+        })
+        .await;
+    assert!(!worker.worker.is_paused());
+    bench.post("a-2", "a cat").await;
+    let done = bench.finished("a-2").await;
+    assert_eq!(done.s3_upload_status, Status::Success);
+    bench.queue_is_empty().await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_claim_that_ran_out_is_taken_over_and_counted() {
     let bench = Bench::start().await;
     let mut assignment = bench.assignment("a-1", "a windmill");
@@ -242,8 +265,8 @@ async fn a_worker_whose_claim_was_taken_over_changes_nothing() {
         worker: "other".to_owned(),
         until: now + Duration::from_secs(60),
     };
-    let ours = claimed.claim.unwrap().token;
-    let taken = transition::take_over(1, &ours, &theirs, now, theirs.until);
+    let ours = claimed.claim.clone().unwrap().token;
+    let taken = transition::take_over(&claimed, &ours, &theirs, now, theirs.until);
     assert!(bench.store.apply("a-1", &taken).await.unwrap().is_some());
     // Its next renewal is refused, and it ends its work.
     bench

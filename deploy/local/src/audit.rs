@@ -16,8 +16,8 @@ use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::timestamp::Timestamp;
 use atelier_runtime::config::{ConfigFaults, EXIT_CODE, Environment, Setting};
 use atelier_runtime::process;
-use atelier_store::Store;
 use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Store};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
@@ -95,6 +95,8 @@ pub(crate) struct Report {
     stuck: Findings,
     /// Pictures or documents whose metadata contradict each other.
     wrong_metadata: Findings,
+    /// Documents that cannot be read.
+    unreadable: Findings,
     /// Versions of deleted assignments' pictures.
     versions_left: Findings,
 }
@@ -127,7 +129,7 @@ fn configure(flags: &Audit) -> anyhow::Result<Config> {
 async fn audit(config: &Config) -> anyhow::Result<Report> {
     let aws = Aws::connect(&config.cloud).await;
     let pictures = Pictures::new(&aws, &config.bucket);
-    let store = atelier_store::open(&config.store.url).await?;
+    let store = atelier_store::open(&config.store, Indexes::Leave).await?;
     let mut report = Report::default();
     audit_bucket(&pictures, &store, &mut report).await?;
     audit_store(&pictures, &store, &mut report).await?;
@@ -136,6 +138,7 @@ async fn audit(config: &Config) -> anyhow::Result<Report> {
         &report.missing,
         &report.stuck,
         &report.wrong_metadata,
+        &report.unreadable,
         &report.versions_left,
     ];
     report.ok = found.iter().all(|findings| findings.count == 0);
@@ -215,6 +218,9 @@ async fn audit_store(
         {
             report.stuck.add(stuck);
         }
+        for unreadable in page.iter().filter(|it| it.is_stand_in()) {
+            report.unreadable.add(unreadable.assignment_id.clone());
+        }
         let shown = page
             .into_iter()
             .filter(|it| it.s3_upload_status == Status::Success);
@@ -245,6 +251,12 @@ fn why_stuck(assignment: &Assignment, now: Timestamp) -> Option<String> {
     }
 }
 
+/// Whether another program made the picture: it lies where that put it, without our metadata.
+fn is_of_the_portal(assignment: &Assignment) -> bool {
+    let ours = [&assignment.correlation_id, &assignment.prompt_hash];
+    ours.iter().all(|it| it.is_empty()) && assignment.image_metadata.is_none()
+}
+
 enum Finding {
     None,
     Missing(String),
@@ -258,6 +270,9 @@ async fn look(
 ) -> anyhow::Result<Finding> {
     let id = &assignment.assignment_id;
     let key = pictures::key(id);
+    if is_of_the_portal(&assignment) {
+        return Ok(Finding::None);
+    }
     if assignment.s3_image_key.as_ref() != Some(&key) {
         return Ok(Finding::Wrong(format!("{id}: `s3_image_key` is not {key}")));
     }
@@ -294,6 +309,7 @@ impl fmt::Display for Report {
             ("missing", &self.missing),
             ("stuck", &self.stuck),
             ("wrong metadata", &self.wrong_metadata),
+            ("unreadable", &self.unreadable),
             ("versions left", &self.versions_left),
         ] {
             writeln!(f, "{kind}: {}", findings.count)?;

@@ -17,6 +17,7 @@ use atelier_runtime::config::{
 };
 use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
+use atelier_store::{Indexes, Store};
 use atelier_worker::config::{OptimizeConfig, WorkerConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -78,7 +79,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let configs = Configs::read(fleet, cloud.environment())?;
     let aws = Aws::connect(&configs.api.cloud).await;
-    let store = atelier_store::open(&configs.api.store.url).await?;
+    let store = atelier_store::open(&configs.api.store, Indexes::Make).await?;
     let listen = configs.api.http.listen.context("the API has an address")?;
     let listener = TcpListener::bind(listen)
         .await

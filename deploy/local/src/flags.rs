@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Reads the store and the bucket and lists what does not fit together. Exit code 0: nothing,
     /// 1: something, 2: it could not be found out.
     Audit(Audit),
+    /// Makes the indexes of the store that `STORE_URL` names, and returns when they are made. An API
+    /// makes them as well when it starts, and a worker none.
+    Indexes,
 }
 
 /// Options of the embedded cloud.

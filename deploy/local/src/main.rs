@@ -1,10 +1,12 @@
-//! `atelier`: everything in one process; `atelier cloud`; `atelier audit`.
+//! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier
+//! indexes`.
 
 mod audit;
 mod cloud;
 mod environment;
 mod everything;
 mod flags;
+mod indexes;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         None => everything::main(&flags.here, &flags.fleet),
         Some(Command::Cloud(here)) => cloud::main(&here),
         Some(Command::Audit(audit)) => audit::main(&audit),
+        Some(Command::Indexes) => indexes::main(),
     }
 }
 
@@ -38,5 +41,8 @@ fn command() -> clap::Command {
         })
         .mut_subcommand("audit", |it| {
             it.after_help(describe(audit::Config::SETTINGS, &[]))
+        })
+        .mut_subcommand("indexes", |it| {
+            it.after_help(describe(indexes::SETTINGS, &[]))
         })
 }

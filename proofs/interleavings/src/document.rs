@@ -92,6 +92,15 @@ static POSTED: LazyLock<Assignment> = LazyLock::new(|| {
     Assignment::new(post, now(), later(), later())
 });
 
+/// What a worker knows of the document that it has read.
+pub(crate) fn seen(round: u32, attempts: u32) -> Assignment {
+    Assignment {
+        round,
+        attempts,
+        ..POSTED.clone()
+    }
+}
+
 impl Document {
     /// As the API inserts it.
     pub(crate) fn posted() -> Self {

@@ -65,6 +65,7 @@ pub(crate) enum Worker {
     /// It has read the document: free, or with a claim that has expired.
     Claiming {
         round: u32,
+        attempts: u32,
         takes_over: Seen,
     },
     Working(Job),
@@ -90,7 +91,8 @@ pub(crate) struct Job {
     pub(crate) round: u32,
     /// As it was at the claim.
     pub(crate) prompt: Prompt,
-    pub(crate) last_attempt: bool,
+    /// With the claim's own.
+    pub(crate) attempts: u32,
     /// Whether the document's claim has this worker's token.
     pub(crate) owns: bool,
     /// Whether the lease is live.

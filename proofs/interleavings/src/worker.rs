@@ -1,11 +1,11 @@
 //! A worker's way through a job, as `worker/src/work.rs`, `lease.rs`, `upload.rs` and `settle.rs` go
 //! it.
 
-use atelier_domain::assignment::{ImageMetadata, StageSeconds, Status};
+use atelier_domain::assignment::{Assignment, ImageMetadata, StageSeconds, Status, Token};
 use atelier_domain::failure::Failure;
 use atelier_domain::transition::{self, Budget, Finished};
 
-use crate::document::{CURRENT, Document, NEW, STALE, claim, later, now, token};
+use crate::document::{CURRENT, Document, NEW, STALE, claim, later, now, seen, token};
 use crate::rules::{Rules, Write};
 use crate::state::{Job, Seen, State, Step, Violation, Worker};
 
@@ -31,24 +31,28 @@ impl Rules {
         match state.workers[n].clone() {
             Worker::Idle => {}
             Worker::Received { round } => look(state, n, round),
-            Worker::Claiming { round, takes_over } => self.claim(state, n, round, takes_over),
+            Worker::Claiming {
+                round,
+                attempts,
+                takes_over,
+            } => self.claim(state, n, &seen(round, attempts), takes_over),
             Worker::Working(job) => self.step(state, n, job, answer),
             // The message is deleted.
             Worker::Settled { .. } => state.workers[n] = Worker::Idle,
         }
     }
 
-    fn claim(&self, state: &mut State, n: usize, round: u32, takes_over: Seen) {
-        let new = claim(NEW);
+    fn claim(&self, state: &mut State, n: usize, seen: &Assignment, takes_over: Seen) {
+        let (round, new) = (seen.round, claim(NEW));
         let (write, take) = match takes_over {
-            Seen::Free => (Write::Claim, transition::claim(round, &new, later())),
-            seen => {
-                let from = token(if seen == Seen::Current {
+            Seen::Free => (Write::Claim, transition::claim(seen, &new, later())),
+            expired => {
+                let from = token(if expired == Seen::Current {
                     CURRENT
                 } else {
                     STALE
                 });
-                let take = transition::take_over(round, &from, &new, now(), later());
+                let take = transition::take_over(seen, &from, &new, now(), later());
                 (Write::TakeOver, take)
             }
         };
@@ -59,7 +63,7 @@ impl Rules {
         state.workers[n] = Worker::Working(Job {
             round,
             prompt: document.prompt.expect("what is pending has a prompt"),
-            last_attempt: document.attempts >= MAX_ATTEMPTS,
+            attempts: document.attempts,
             owns: true,
             live: true,
             step: if document.gave_up == Some(true) || document.attempts > MAX_ATTEMPTS {
@@ -75,7 +79,7 @@ impl Rules {
             Step::Find if state.object == Some(job.prompt) => Step::Succeed { stored: false },
             Step::Find => Step::CountCall,
             Step::CountCall => {
-                let count = transition::count_model_call(&own_token(&job));
+                let count = transition::count_model_call(&own_token(&job), 0);
                 match self.write(state, &job, Write::CountCall, count) {
                     Some(counted) => Step::Call {
                         counted: counted > 0,
@@ -137,7 +141,7 @@ impl Rules {
             uploads: 1,
             cost_usd: 0.0,
         };
-        let succeed = transition::succeed(&own_token(job), &finished, now());
+        let succeed = transition::succeed(&own_token(job), &held(job), &finished, now());
         let done = self.write(state, job, Write::Succeed, succeed).is_some();
         let deleted = is_deleted(state);
         if !done && deleted && stored {
@@ -153,7 +157,7 @@ impl Rules {
 
     fn fail(&self, state: &mut State, n: usize, job: &Job) {
         let note = Failure::Declined.note("c");
-        let fail = transition::fail(&own_token(job), &note, 0, now());
+        let fail = transition::fail(&own_token(job), &held(job), &note, 0, now());
         if self.write(state, job, Write::Fail, fail).is_some() || is_settled(state, job.round) {
             state.workers[n] = Worker::Settled { round: job.round };
         } else {
@@ -167,7 +171,7 @@ impl Rules {
         } else {
             Budget::GiveBack
         };
-        let release = transition::release(&own_token(job), budget, 0, later());
+        let release = transition::release(&own_token(job), &held(job), budget, 0, later());
         self.write(state, job, Write::Release, release);
         leave(state, n, job.round);
     }
@@ -218,7 +222,11 @@ fn look(state: &mut State, n: usize, round: u32) {
             None => Seen::Free,
             Some(_) => Seen::Current,
         };
-        Worker::Claiming { round, takes_over }
+        Worker::Claiming {
+            round,
+            attempts: document.attempts,
+            takes_over,
+        }
     };
 }
 
@@ -233,12 +241,16 @@ fn after_call(job: &Job, answer: ModelAnswer) -> Step {
         ModelAnswer::Picture => Step::Put,
         ModelAnswer::Declined => Step::Fail,
         ModelAnswer::Throttled => Step::Release { burns: false },
-        ModelAnswer::Garbage if job.last_attempt => Step::Fail,
+        ModelAnswer::Garbage if job.attempts >= MAX_ATTEMPTS => Step::Fail,
         ModelAnswer::Garbage => Step::Release { burns: true },
     }
 }
 
-fn own_token(job: &Job) -> atelier_domain::assignment::Token {
+fn held(job: &Job) -> Assignment {
+    seen(job.round, job.attempts)
+}
+
+fn own_token(job: &Job) -> Token {
     token(if job.owns { CURRENT } else { STALE })
 }
 

@@ -13,7 +13,8 @@ use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Finished};
 use atelier_proofs::bad_bytes::{Mutations, Target};
-use atelier_store::{Insert, Store};
+use atelier_store::config::StoreConfig;
+use atelier_store::{Indexes, Insert, Store};
 use futures_util::future::try_join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -160,8 +161,8 @@ async fn adopt(store: &dyn Store, label: &Label) -> anyhow::Result<()> {
         worker: "a worker".to_owned(),
         until: now + Duration::from_secs(60),
     };
-    let claimed = transition::claim(1, &claim, claim.until);
-    store.apply(id, &claimed).await?.context("not claimed")?;
+    let claimed = transition::claim(&document, &claim, claim.until);
+    let held = store.apply(id, &claimed).await?.context("not claimed")?;
     let finished = Finished {
         url: None,
         key: key(id),
@@ -172,7 +173,7 @@ async fn adopt(store: &dyn Store, label: &Label) -> anyhow::Result<()> {
         uploads: 0,
         cost_usd: 0.0,
     };
-    let succeed = transition::succeed(&token, &finished, now);
+    let succeed = transition::succeed(&token, &held, &finished, now);
     let after = store.apply(id, &succeed).await?.context("not finished")?;
     let read = store.get(id).await?.context("it is gone")?;
     ensure!(read == after, "it is read back as {read:?}");
@@ -216,7 +217,9 @@ fn a_picture_is_adopted_only_by_a_label_that_makes_sense() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("atelier.db").display());
-    let store: Arc<dyn Store> = runtime.block_on(atelier_store::open(&url)).unwrap();
+    let store: Arc<dyn Store> = runtime
+        .block_on(atelier_store::open(&StoreConfig::at(&url), Indexes::Leave))
+        .unwrap();
     TARGET.hold(&vec(fields(), TARGET.batch as usize), |all| {
         let checks = all.iter().map(async |fields| {
             check(store.as_ref(), fields)

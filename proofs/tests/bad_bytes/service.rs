@@ -8,7 +8,7 @@ use atelier_api::{ApiConfig, App, Findings, Services};
 use atelier_cloud::client::Aws;
 use atelier_cloud::config::StaticCredentials;
 use atelier_runtime::config::Environment;
-use atelier_store::Store;
+use atelier_store::{Indexes, Store};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -67,7 +67,7 @@ impl Api {
         });
         let (store, router) = runtime.block_on(async {
             let aws = Aws::connect(&config.cloud).await;
-            let store = atelier_store::open(&config.store.url).await?;
+            let store = atelier_store::open(&config.store, Indexes::Leave).await?;
             let services = Services::new(&config, &aws, Arc::clone(&store));
             let findings = Findings::none(&services.queues);
             let app = App::new(config, services, findings, CancellationToken::new());

@@ -147,6 +147,14 @@ impl Act {
         Ok(())
     }
 
+    /// Asks `api`, and once more where the store was away.
+    async fn ask_twice(self, case: &Case, api: &Process) -> anyhow::Result<()> {
+        match self.ask(case, api).await {
+            Err(away) if away.to_string().starts_with("503") => self.ask(case, api).await,
+            answer => answer,
+        }
+    }
+
     /// Whether the sweep is through with it.
     fn is_swept(self, document: &Assignment, api: &Process) -> bool {
         match self {
@@ -174,7 +182,8 @@ impl Act {
 
     async fn check(self, case: &Case, point: Option<Point>) -> anyhow::Result<()> {
         // Who asked once, got no answer and walked away may find nothing done.
-        let forsaken = point.is_some_and(|point| !point.second);
+        let faulty = point.is_some_and(Point::is_faulty);
+        let forsaken = !faulty && point.is_some_and(|point| !point.second);
         let wanted = match self {
             Self::Create => {
                 if forsaken && case.document().await?.is_none() {
@@ -233,9 +242,10 @@ impl Act {
                 0
             }
         };
-        // One more for each claim that ran out before its worker was done.
+        // One more for each claim that ran out before its worker was done, or could not be renewed.
         let document = case.document().await?;
-        let most = wanted + document.map_or(0, |it| u64::from(it.takeovers));
+        let takeovers = document.map_or(0, |it| u64::from(it.takeovers));
+        let most = wanted + takeovers + u64::from(faulty);
         let calls = case.ledger.model_calls();
         ensure!(
             (wanted..=most).contains(&calls),
@@ -314,7 +324,12 @@ async fn disturb(case: &Arc<Case>, act: Act, api: Process, point: Point) -> anyh
     let api = Arc::new(api);
     let asking = tokio::spawn({
         let (case, api) = (Arc::clone(case), Arc::clone(&api));
-        async move { act.ask(&case, &api).await }
+        async move {
+            match point.cut {
+                Cut::Fault(_) => act.ask_twice(&case, &api).await,
+                _ => act.ask(&case, &api).await,
+            }
+        }
     });
     reached(&api).await?;
     match point.cut {
@@ -326,6 +341,11 @@ async fn disturb(case: &Arc<Case>, act: Act, api: Process, point: Point) -> anyh
             if point.second {
                 act.ask(case, &others.api).await?;
             }
+            case.settled().await
+        }
+        Cut::Fault(_) => {
+            asking.await??;
+            let _others = Others::start(case).await?;
             case.settled().await
         }
         Cut::Frozen => {

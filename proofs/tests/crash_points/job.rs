@@ -87,7 +87,9 @@ impl Job {
         case.numbered_worker(numbered, cut).await
     }
 
-    async fn check(self, case: &Case) -> anyhow::Result<()> {
+    /// Where the server of the store was `faulty`, a claim may have run out meanwhile and been given
+    /// back, or a picture to reuse not have been found.
+    async fn check(self, case: &Case, faulty: bool) -> anyhow::Result<()> {
         if self == Self::Declined {
             let document = case.document().await?.context("the document is there")?;
             let code = document
@@ -115,7 +117,7 @@ impl Job {
         let calls = case.ledger.model_calls();
         let (least, most) = (
             self.model_calls(),
-            self.model_calls() + u64::from(takeovers),
+            self.model_calls() + u64::from(takeovers) + u64::from(faulty),
         );
         ensure!(
             (least..=most).contains(&calls),
@@ -159,9 +161,26 @@ async fn run(
             disturb(&case, worker, point).await?;
         }
     }
-    job.check(&case).await?;
+    let faulty = point.is_some_and(Point::is_faulty);
+    job.check(&case, faulty).await?;
+    if faulty {
+        check_budget(&case, job).await?;
+    }
     case.clear().await?;
     Ok(calls)
+}
+
+/// A fault of the store's server burns no attempt: only claims that ran out count beside the work.
+async fn check_budget(case: &Case, job: Job) -> anyhow::Result<()> {
+    let document = case.document().await?.context("the document is there")?;
+    let most = document.takeovers + if job == Job::GivenBack { 2 } else { 1 };
+    ensure!(
+        document.attempts <= most,
+        "{} attempts, {} takeovers",
+        document.attempts,
+        document.takeovers
+    );
+    Ok(())
 }
 
 const RECEIVE: &str = "sqs: ReceiveMessage";
@@ -189,6 +208,10 @@ async fn disturb(case: &Case, worker: Process, point: Point) -> anyhow::Result<(
                 "a late worker changed {before:#?} to {after:#?}"
             );
             Ok(())
+        }
+        Cut::Fault(_) => {
+            let _api = case.api(Sweeps::Always, None).await?;
+            case.settled().await
         }
         Cut::Held => {
             let other = case.worker(None).await?;
@@ -268,7 +291,7 @@ async fn run_meanwhile(
     match asked {
         Meanwhile::Delete => case.check_deleted().await?,
         Meanwhile::Keep => {
-            job.check(&case).await?;
+            job.check(&case, point.is_faulty()).await?;
             check_kept(&case).await?;
         }
     }

@@ -1,5 +1,7 @@
 //! Every crash point: the calls of one piece of work to queue, store, model and bucket are numbered;
-//! at each of them its process is cut off in every way, alone and beside another that does the same.
+//! at each of them its process is cut off in every way, alone and beside another that does the same,
+//! and the server of its store does with the call what a MongoDB does that loses its majority, steps
+//! down or is cut off.
 //! Then time runs on until nothing is due, and promises 1 to 3 are checked.
 //!
 //! Processes are our own worker and API on runtimes of their own, behind gates; everything that they
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use atelier_mongodb_proxy::Fault;
 use atelier_proofs::case::{Case, PATIENCE};
 use atelier_proofs::gate::Cut;
 use atelier_proofs::process::Process;
@@ -36,6 +39,13 @@ struct Point {
     second: bool,
 }
 
+impl Point {
+    /// Whether the server of the store is at fault, and the process works on.
+    const fn is_faulty(self) -> bool {
+        matches!(self.cut, Cut::Fault(_))
+    }
+}
+
 /// In all the ways that a process can go away, or be late.
 const EVERY_WAY: [(Cut, bool); 6] = [
     (Cut::Before, false),
@@ -45,6 +55,17 @@ const EVERY_WAY: [(Cut, bool); 6] = [
     (Cut::Frozen, true),
     (Cut::Held, true),
 ];
+
+/// What the server of a store may do with a call to it.
+fn faults(home: &Home, call: &str) -> Vec<(Cut, bool)> {
+    match home {
+        Home::MongoDb(_) if call.starts_with("store: ") => Fault::ALL
+            .into_iter()
+            .map(|(_, fault)| (Cut::Fault(fault), false))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
 
 /// Runs `work` once to number its calls, then once for each call and way to be cut off there.
 async fn prove<W: Copy + fmt::Debug, F>(
@@ -68,8 +89,11 @@ where
         }
     };
     let points = (0..calls.len()).flat_map(|at| {
+        let faults = faults(home, &calls[at]);
         ways.iter()
-            .map(move |&(cut, second)| Point { at, cut, second })
+            .copied()
+            .chain(faults)
+            .map(move |(cut, second)| Point { at, cut, second })
     });
     let cases: Vec<_> = points
         .map(|point| {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use atelier_domain::assignment::Status;
 use atelier_domain::timestamp::Timestamp;
+use atelier_mongodb_proxy::{Kind, Proxy};
 use atelier_proofs::fleet::{Fleet, Plan};
 use atelier_proofs::view::View;
 use atelier_proofs::{people, storm};
@@ -48,6 +49,9 @@ enum Fault {
     Ordered(&'static str, &'static str),
     /// What workers depend on is switched off.
     Off(Switch),
+    /// The store of the workers has no majority: what they write is carried out, not confirmed, and
+    /// lost when another server becomes the primary.
+    NoMajority(Proxy),
 }
 
 impl Fault {
@@ -58,6 +62,10 @@ impl Fault {
                 view.order(&fault).await.unwrap();
             }
             Self::Off(switch) => switch.set(false),
+            Self::NoMajority(proxy) => {
+                let lost = atelier_mongodb_proxy::Fault::RolledBack(64);
+                proxy.order(Kind::Write, u32::MAX, lost);
+            }
         }
     }
 
@@ -65,6 +73,7 @@ impl Fault {
         match self {
             Self::Ordered(..) => view.repair().await.unwrap(),
             Self::Off(switch) => switch.set(true),
+            Self::NoMajority(proxy) => proxy.clear(),
         }
     }
 }
@@ -158,7 +167,7 @@ impl Release {
 
     /// Lets the fault strike in the middle of the work, until every worker has paused and probed;
     /// mends it; waits for the first picture. Returns how many failed.
-    async fn suffers(&mut self, what: &str, fault: Fault) -> usize {
+    async fn suffers(&mut self, what: &str, fault: &Fault) -> usize {
         self.fill().await;
         let start = Timestamp::now();
         eventually("the fleet works", async || {
@@ -240,7 +249,7 @@ async fn no_bad_release_burns_down_the_queue() {
         ("all models retired", Fault::Ordered("bedrock", "retired")),
         ("credentials gone", Fault::Off(role)),
     ] {
-        failed += release.suffers(what, fault).await;
+        failed += release.suffers(what, &fault).await;
     }
     let bench = release.ends(failed).await;
     bench.stop().await;
@@ -286,7 +295,30 @@ async fn a_store_that_is_gone_fails_no_job() {
     let through_line = url.replacen(&host, &line, 1);
     let over_line = |fleet: &mut Fleet| fleet.set("STORE_URL", &through_line);
     let mut release = Release::start(over_line, Some(&url)).await;
-    let failed = release.suffers("store gone", Fault::Off(switch)).await;
+    let failed = release.suffers("store gone", &Fault::Off(switch)).await;
     assert_eq!(failed, 0);
     release.ends(failed).await.fleet.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
+async fn a_store_without_a_majority_fails_no_job_and_burns_no_attempt() {
+    let uri = std::env::var("ATELIER_TEST_MONGODB_URI");
+    let uri = uri.expect("ATELIER_TEST_MONGODB_URI is not set");
+    let (server, options) = uri.split_once("/?").unwrap_or((&uri, ""));
+    let url = format!("{server}/no_majority_{:016x}?{options}", fastrand::u64(..));
+    let proxy = Proxy::before(&url).await.unwrap();
+    let through_proxy = proxy.url().to_owned();
+    let workers = |fleet: &mut Fleet| fleet.set("STORE_URL", &through_proxy);
+    let mut release = Release::start(workers, Some(&url)).await;
+    let fault = Fault::NoMajority(proxy);
+    let failed = release.suffers("no majority", &fault).await;
+    assert_eq!(failed, 0);
+    let bench = release.ends(failed).await;
+    // Whose claim ran out meanwhile was taken over, and each other is worked on once.
+    for document in bench.view.documents().await.unwrap() {
+        let (attempts, takeovers) = (document.attempts, document.takeovers);
+        assert!(attempts <= 1 + takeovers, "{document:?}");
+    }
+    bench.fleet.stop().await;
 }

@@ -327,6 +327,16 @@ impl Assignment {
         document
     }
 
+    /// Whether `stored` comes from this very post: an insert whose answer was lost, and was repeated.
+    pub fn is_stored_as(&self, stored: &Self) -> bool {
+        self.assignment_id == stored.assignment_id
+            && self.created_at == stored.created_at
+            && self.correlation_id == stored.correlation_id
+            && self.post_hash == stored.post_hash
+            && self.prompt == stored.prompt
+            && self.teacher_id == stored.teacher_id
+    }
+
     /// Whether a worker holds it at `now`.
     pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| claim.is_live(now))

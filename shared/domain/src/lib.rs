@@ -3,6 +3,7 @@
 
 pub mod assignment;
 pub mod failure;
+pub mod foreign;
 pub mod heartbeat;
 pub mod history;
 pub mod job;

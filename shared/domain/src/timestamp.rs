@@ -52,7 +52,8 @@ impl Timestamp {
         time::OffsetDateTime::from_unix_timestamp(self.0 as i64)
             .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
             .format(&time::format_description::well_known::Rfc3339)
-            .expect("a UTC time has an RFC 3339 form")
+            // A year before 0 has no such form.
+            .unwrap_or_else(|_| "1970-01-01T00:00:00Z".to_owned())
     }
 }
 

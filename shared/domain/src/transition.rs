@@ -14,6 +14,10 @@
 //!
 //! Every write of a worker has its claim's token and `pending` in the guard, so a worker whose
 //! claim was taken over, or whose assignment is final or deleted, changes nothing.
+//!
+//! Nothing is incremented blindly: a count that grows has the value that it starts from in the
+//! guard. So a write that arrives twice changes the document once, and whether it was carried out
+//! shows in the document ([`Transition::is_made_in`]).
 
 use std::time::Duration;
 
@@ -38,8 +42,47 @@ pub struct Guard {
     pub wake_at: Option<Timestamp>,
     /// Its `permanent` is this.
     pub permanent: Option<bool>,
-    /// Its `erasures` is this.
-    pub erasures: Option<u32>,
+    /// Its counts are these.
+    pub counts: Vec<(Count, u32)>,
+}
+
+/// A field that counts something, 0 where it is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// [`Assignment::attempts`].
+    Attempts,
+    /// [`Assignment::takeovers`].
+    Takeovers,
+    /// [`Assignment::model_calls`].
+    ModelCalls,
+    /// [`Assignment::s3_upload_attempts`].
+    Uploads,
+    /// [`Assignment::erasures`].
+    Erasures,
+}
+
+impl Count {
+    /// The field's name in the document.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Takeovers => "takeovers",
+            Self::ModelCalls => "model_calls",
+            Self::Uploads => "s3_upload_attempts",
+            Self::Erasures => "erasures",
+        }
+    }
+
+    /// What it is in `document`.
+    pub const fn of(self, document: &Assignment) -> u32 {
+        match self {
+            Self::Attempts => document.attempts,
+            Self::Takeovers => document.takeovers,
+            Self::ModelCalls => document.model_calls,
+            Self::Uploads => document.s3_upload_attempts,
+            Self::Erasures => document.erasures,
+        }
+    }
 }
 
 /// What the claim of a document must be for a transition to happen.
@@ -64,10 +107,6 @@ pub enum Edit {
     Set(&'static str, Value),
     /// The field is removed.
     Unset(&'static str),
-    /// This is added to the number in the field (to 0 where the field is absent).
-    Add(&'static str, i64),
-    /// As `Add`, for a field that holds a float.
-    AddFloat(&'static str, f64),
 }
 
 /// A compare-and-set on one document.
@@ -87,7 +126,7 @@ impl Guard {
             claim: ClaimGuard::Any,
             wake_at: None,
             permanent: None,
-            erasures: None,
+            counts: Vec::new(),
         }
     }
 
@@ -127,7 +166,10 @@ impl Guard {
             && self.round.is_none_or(|round| document.round == round)
             && self.wake_at.is_none_or(|at| document.wake_at == Some(at))
             && self.permanent.is_none_or(|it| document.permanent == it)
-            && self.erasures.is_none_or(|it| document.erasures == it)
+            && self
+                .counts
+                .iter()
+                .all(|(count, it)| count.of(document) == *it)
     }
 }
 
@@ -135,21 +177,27 @@ fn value(of: impl Serialize) -> Value {
     serde_json::to_value(of).expect("fields of a document are plain data")
 }
 
-/// Collects edits.
-struct Edits(Vec<Edit>);
+/// Collects edits, and the values that counts start from.
+struct Edits {
+    edits: Vec<Edit>,
+    counts: Vec<(Count, u32)>,
+}
 
 impl Edits {
     fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            edits: Vec::new(),
+            counts: Vec::new(),
+        }
     }
 
     fn set(mut self, field: &'static str, to: impl Serialize) -> Self {
-        self.0.push(Edit::Set(field, value(to)));
+        self.edits.push(Edit::Set(field, value(to)));
         self
     }
 
     fn unset(mut self, fields: &[&'static str]) -> Self {
-        self.0.extend(fields.iter().copied().map(Edit::Unset));
+        self.edits.extend(fields.iter().copied().map(Edit::Unset));
         self
     }
 
@@ -160,24 +208,24 @@ impl Edits {
         }
     }
 
-    fn add(mut self, field: &'static str, by: i64) -> Self {
-        if by != 0 {
-            self.0.push(Edit::Add(field, by));
+    fn count(mut self, count: Count, from: u32, to: u32) -> Self {
+        if from == to {
+            return self;
         }
-        self
+        self.counts.push((count, from));
+        self.set(count.field(), to)
     }
 
-    fn add_float(mut self, field: &'static str, by: f64) -> Self {
-        if by != 0.0 {
-            self.0.push(Edit::AddFloat(field, by));
-        }
-        self
+    fn uploads(self, held: &Assignment, more: u32) -> Self {
+        let so_far = held.s3_upload_attempts;
+        self.count(Count::Uploads, so_far, so_far.saturating_add(more))
     }
 
-    fn when(self, guard: Guard) -> Transition {
+    fn when(self, mut guard: Guard) -> Transition {
+        guard.counts.extend(self.counts);
         Transition {
             guard,
-            edits: self.0,
+            edits: self.edits,
         }
     }
 }
@@ -211,37 +259,45 @@ pub fn note_sent(round: u32, now: Timestamp, wake_at: Timestamp) -> Transition {
         .when(Guard::unclaimed(round, now))
 }
 
-/// Claims an assignment that nobody holds.
-pub fn claim(round: u32, claim: &Claim, wake_at: Timestamp) -> Transition {
-    Edits::new()
-        .set("claim", claim)
-        .set("wake_at", wake_at)
-        .add("attempts", 1)
-        .when(Guard {
-            round: Some(round),
-            claim: ClaimGuard::Absent,
-            ..Guard::pending()
-        })
+/// Claims an assignment that nobody holds, as it was `seen`.
+pub fn claim(seen: &Assignment, claim: &Claim, wake_at: Timestamp) -> Transition {
+    claimed(seen, claim, wake_at).when(Guard {
+        round: Some(seen.round),
+        claim: ClaimGuard::Absent,
+        ..Guard::pending()
+    })
 }
 
-/// Takes over an expired claim.
+/// Takes over the expired claim `from` of an assignment as it was `seen`.
 pub fn take_over(
-    round: u32,
+    seen: &Assignment,
     from: &Token,
     claim: &Claim,
     now: Timestamp,
     wake_at: Timestamp,
 ) -> Transition {
-    Edits::new()
-        .set("claim", claim)
-        .set("wake_at", wake_at)
-        .add("attempts", 1)
-        .add("takeovers", 1)
+    claimed(seen, claim, wake_at)
+        .count(
+            Count::Takeovers,
+            seen.takeovers,
+            seen.takeovers.saturating_add(1),
+        )
         .when(Guard {
-            round: Some(round),
+            round: Some(seen.round),
             claim: ClaimGuard::RunOut(from.clone(), now),
             ..Guard::pending()
         })
+}
+
+fn claimed(seen: &Assignment, claim: &Claim, wake_at: Timestamp) -> Edits {
+    Edits::new()
+        .set("claim", claim)
+        .set("wake_at", wake_at)
+        .count(
+            Count::Attempts,
+            seen.attempts,
+            seen.attempts.saturating_add(1),
+        )
 }
 
 /// Extends the lease to `claim.until`.
@@ -261,28 +317,41 @@ pub enum Budget {
     GiveBack,
 }
 
-/// Gives the lease back.
-pub fn release(token: &Token, budget: Budget, uploads: u32, wake_at: Timestamp) -> Transition {
+/// Gives the lease on `held` back.
+pub fn release(
+    token: &Token,
+    held: &Assignment,
+    budget: Budget,
+    uploads: u32,
+    wake_at: Timestamp,
+) -> Transition {
     let attempts = match budget {
-        Budget::Burn => 0,
-        Budget::GiveBack => -1,
+        Budget::Burn => held.attempts,
+        Budget::GiveBack => held.attempts.saturating_sub(1),
     };
     Edits::new()
         .unset(&["claim"])
         .set("wake_at", wake_at)
-        .add("attempts", attempts)
-        .add("s3_upload_attempts", uploads.into())
+        .count(Count::Attempts, held.attempts, attempts)
+        .uploads(held, uploads)
         .when(Guard::held(token))
 }
 
-/// Counts a call to a model, before it is made.
-pub fn count_model_call(token: &Token) -> Transition {
-    Edits::new().add("model_calls", 1).when(Guard::held(token))
+/// Counts a call to a model, before it is made; `so_far` were counted before.
+pub fn count_model_call(token: &Token, so_far: u32) -> Transition {
+    Edits::new()
+        .count(Count::ModelCalls, so_far, so_far.saturating_add(1))
+        .when(Guard::held(token))
 }
 
 /// `pending` -> `success`.
-pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition {
-    succeeded(finished, now)
+pub fn succeed(
+    token: &Token,
+    held: &Assignment,
+    finished: &Finished,
+    now: Timestamp,
+) -> Transition {
+    succeeded(held, finished, now)
         .unset(&["wake_at"])
         .when(Guard::held(token))
 }
@@ -291,17 +360,18 @@ pub fn succeed(token: &Token, finished: &Finished, now: Timestamp) -> Transition
 /// repairs it at `wake_at`.
 pub fn succeed_tag_due(
     token: &Token,
+    held: &Assignment,
     finished: &Finished,
     now: Timestamp,
     wake_at: Timestamp,
 ) -> Transition {
-    succeeded(finished, now)
+    succeeded(held, finished, now)
         .set("tag_due", true)
         .set("wake_at", wake_at)
         .when(Guard::held(token))
 }
 
-fn succeeded(finished: &Finished, now: Timestamp) -> Edits {
+fn succeeded(held: &Assignment, finished: &Finished, now: Timestamp) -> Edits {
     Edits::new()
         .set("s3_upload_status", Status::Success)
         .set("s3_image_key", &finished.key)
@@ -312,8 +382,9 @@ fn succeeded(finished: &Finished, now: Timestamp) -> Edits {
         .set("stage_seconds", finished.stage_seconds)
         .set("finished_at", now)
         .set("updated_at", now)
-        .add("s3_upload_attempts", finished.uploads.into())
-        .add_float("cost_usd", finished.cost_usd)
+        .uploads(held, finished.uploads)
+        // Only this move changes it, and that leaves `pending`, so no guard is needed.
+        .set("cost_usd", held.cost_usd + finished.cost_usd)
         .unset(&["claim", "give_up_at", "failure"])
 }
 
@@ -327,9 +398,15 @@ fn failed(note: &FailureNote, now: Timestamp) -> Edits {
 }
 
 /// `pending` -> `failed`, by the worker that holds it.
-pub fn fail(token: &Token, note: &FailureNote, uploads: u32, now: Timestamp) -> Transition {
+pub fn fail(
+    token: &Token,
+    held: &Assignment,
+    note: &FailureNote,
+    uploads: u32,
+    now: Timestamp,
+) -> Transition {
     failed(note, now)
-        .add("s3_upload_attempts", uploads.into())
+        .uploads(held, uploads)
         .when(Guard::held(token))
 }
 
@@ -349,7 +426,7 @@ pub fn retry(
 ) -> Transition {
     let mut edits = Edits::new()
         .set("s3_upload_status", Status::Pending)
-        .set("round", document.round + 1)
+        .set("round", document.round.saturating_add(1))
         .set("attempts", 0)
         .set("takeovers", 0)
         .set("wake_at", wake_at)
@@ -421,6 +498,7 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
             "give_up_at",
             "finished_at",
             "s3_image_key",
+            "s3_image_name",
             "cloudfront_url",
             "image_metadata",
             "reuse_key",
@@ -437,12 +515,13 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
 /// erase once more.
 pub fn erased(document: &Assignment, again: Option<Timestamp>) -> Transition {
     Edits::new()
-        .add("erasures", 1)
+        .count(
+            Count::Erasures,
+            document.erasures,
+            document.erasures.saturating_add(1),
+        )
         .set_or_unset("wake_at", again)
-        .when(Guard {
-            erasures: Some(document.erasures),
-            ..Guard::status(&[Status::Deleted])
-        })
+        .when(Guard::status(&[Status::Deleted]))
 }
 
 /// A sweep takes a due document, so that no other sweep does: its `wake_at` moves on by `hold`.
@@ -487,15 +566,33 @@ impl Transition {
                 Edit::Unset(field) => {
                     document.shift_remove(*field);
                 }
-                Edit::Add(field, by) => {
-                    let before = document.get(*field).and_then(Value::as_i64).unwrap_or(0);
-                    document.insert((*field).to_owned(), (before + by).into());
-                }
-                Edit::AddFloat(field, by) => {
-                    let before = document.get(*field).and_then(Value::as_f64).unwrap_or(0.0);
-                    document.insert((*field).to_owned(), (before + by).into());
-                }
             }
+        }
+    }
+
+    /// Whether `document` is as this leaves it, by its own fields: what an unclear write is decided
+    /// by. A write under a claim's token that does not end the claim is only made while that holds.
+    pub fn is_made_in(&self, document: &Assignment) -> bool {
+        let Value::Object(fields) = value(document) else {
+            return false;
+        };
+        let ends_claim = self.edits.iter().any(|edit| edit.field() == "claim");
+        let fits = match &self.guard.claim {
+            ClaimGuard::Held(token) => ends_claim || document.is_held_by(token),
+            _ => true,
+        };
+        fits && self.edits.iter().all(|edit| match edit {
+            Edit::Set(field, to) => fields.get(*field) == Some(to),
+            Edit::Unset(field) => !fields.contains_key(*field),
+        })
+    }
+}
+
+impl Edit {
+    /// The field that changes.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Set(field, _) | Self::Unset(field) => field,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod config;
 mod mongo;
 mod sqlite;
+mod unreadable;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
+use config::StoreConfig;
 pub use mongo::MongoStore;
 pub use sqlite::SqliteStore;
 
@@ -22,11 +24,13 @@ pub use sqlite::SqliteStore;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, did not answer within seconds, or refused the call. A later retry may
-    /// help. A write may have been carried out all the same.
+    /// help. A write may have been carried out all the same: on a MongoDB that means that a
+    /// majority did not have it when we looked, but may have it later.
     #[error("the store is away: {0}")]
     Away(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A document that this program cannot read.
-    #[error("document `{id}` cannot be read: {source}")]
+    /// A document that this program cannot read, or that the store does not let it write. No retry
+    /// helps.
+    #[error("document `{id}` cannot be read or written: {source}")]
     Unreadable {
         /// Its id.
         id: String,
@@ -39,7 +43,7 @@ pub enum StoreError {
 /// The result of an insert.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Insert {
-    /// The document is stored.
+    /// The document is stored, by this call or by an earlier one with the same document.
     Done,
     /// The id was taken already, by this document (a tombstone may be it).
     Taken(Box<Assignment>),
@@ -63,10 +67,12 @@ pub struct Position {
     pub assignment_id: String,
 }
 
-/// Changes one document at a time, by compare-and-set. Every write is durable when its call returns.
+/// Changes one document at a time, by compare-and-set. Every write is durable when its call returns:
+/// whichever machine fails next, it is not undone. Every read sees what is durable.
 ///
-/// A document that cannot be read is logged and left out of lists, so a page may have fewer than
-/// `limit` documents; only an empty one is the end.
+/// Other programs write documents too ([`atelier_domain::foreign`]). One that cannot be read is
+/// reported once. [`Store::list`] and [`Store::scan`] show something in its place; the other lists
+/// leave it out, so that they may have fewer than `limit` documents.
 ///
 /// # Errors
 ///
@@ -158,15 +164,43 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// Opens the store that `url` names (`mongodb://…`, `mongodb+srv://…`, `sqlite:PATH`) and makes
-/// its indexes. A MongoDB that is away is no error: its indexes are made once it answers.
+/// Whether whoever opens a store makes its indexes, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexes {
+    /// It does: an API, and `atelier indexes`.
+    Make,
+    /// It leaves that to others: workers, of which there are many.
+    Leave,
+}
+
+/// Opens the store of `config`. A SQLite file has its indexes from the start. A MongoDB that is away
+/// is no error: its indexes are made once it answers.
 ///
 /// # Errors
 ///
 /// [`StoreError::Away`] as [`SqliteStore::open`] and [`MongoStore::open`] say.
-pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => Ok(Arc::new(SqliteStore::open(path.as_ref())?)),
-        None => Ok(Arc::new(MongoStore::open(url).await?)),
+pub async fn open(config: &StoreConfig, indexes: Indexes) -> Result<Arc<dyn Store>, StoreError> {
+    if let Some(path) = config.url.strip_prefix("sqlite:") {
+        return Ok(Arc::new(SqliteStore::open(path.as_ref())?));
+    }
+    let store = MongoStore::open(&config.url, config.pool).await?;
+    Ok(match indexes {
+        Indexes::Make => Arc::new(store.with_indexes().await),
+        Indexes::Leave => Arc::new(store),
+    })
+}
+
+/// Makes the indexes of the store of `config`, and returns when they are made.
+///
+/// # Errors
+///
+/// [`StoreError::Away`] where the store is away, or one cannot be made.
+pub async fn make_indexes(config: &StoreConfig) -> Result<(), StoreError> {
+    match config.url.strip_prefix("sqlite:") {
+        Some(path) => SqliteStore::open(path.as_ref()).map(drop),
+        None => {
+            let store = MongoStore::open(&config.url, config.pool).await?;
+            store.make_indexes().await
+        }
     }
 }

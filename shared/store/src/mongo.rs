@@ -1,9 +1,15 @@
 //! The store of a fleet: MongoDB, or a server that speaks its protocol.
 //!
-//! Only operators on a single document are used, so that any compatible server serves. Other
-//! programs read and write the same documents: fields that we do not know stay as they are.
+//! Acknowledged means that a majority has it in its journals, and every read sees what a majority
+//! has. A write whose answer leaves open whether it was carried out ([`error`]) is decided by such a
+//! read. Only operators on a single document are used, so that any server serves whose
+//! `findAndModify` is atomic. Other programs read and write the same documents: fields that we do
+//! not know stay as they are.
 
 mod documents;
+mod error;
+mod indexes;
+mod list;
 
 #[cfg(test)]
 mod tests;
@@ -15,12 +21,12 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use mongodb::action::Find;
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::error::Error;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, IndexOptions, ReadPreference, ReturnDocument, SelectionCriteria,
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, ReturnDocument, SelectionCriteria,
     WriteConcern,
 };
-use mongodb::{Client, Collection, Database, IndexModel};
+use mongodb::{Client, Collection, Database};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Filter, Insert, Position, Store, StoreError};
@@ -29,7 +35,10 @@ use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
-use documents::{filter_of, readable, to_assignment, to_document, update_of};
+use crate::unreadable::{LOOK_AGAIN, Unreadable};
+use documents::{Stored, filter_of, to_document, update_of};
+use error::{Late, WriteFault, away};
+use list::Written;
 
 /// The database where the URL names none.
 const DATABASE: &str = "atelier";
@@ -40,14 +49,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that a write may wait for the journals of a majority.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Waits between tries to make the indexes: doubled from the first to the last.
-const INDEX_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-
 /// How long a count is kept after its window began, and a heartbeat after it was written.
 const KEEP: Duration = Duration::from_secs(3600);
-
-/// The server's code for an id that is taken.
-const DUPLICATE_KEY: i32 = 11000;
 
 /// Documents in MongoDB.
 #[derive(Debug)]
@@ -56,54 +59,42 @@ pub struct MongoStore {
     assignments: Collection<Document>,
     limits: Collection<Document>,
     workers: Collection<Document>,
-    _indexing: AbortOnDropHandle<()>,
+    unreadable: Unreadable,
+    /// Makes the indexes, where that takes longer.
+    indexing: Option<AbortOnDropHandle<()>>,
 }
 
-/// No answer in time.
-#[derive(Debug, thiserror::Error)]
-#[error("MongoDB did not answer in {} s", TIMEOUT.as_secs())]
-struct Late;
-
-/// The result of `call`; no answer within [`TIMEOUT`] counts as away.
-async fn run<T>(call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T, StoreError> {
-    try_run(call).await?.map_err(away)
+/// The result of a read; no answer within [`TIMEOUT`] counts as away.
+async fn read<T>(call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(TIMEOUT, call.into_future()).await {
+        Ok(answer) => answer.map_err(away),
+        Err(_) => Err(StoreError::Away(Late.into())),
+    }
 }
 
-/// As [`run`], but leaves the server's errors to the caller.
-async fn try_run<T>(
-    call: impl IntoFuture<Output = Result<T, Error>>,
-) -> Result<Result<T, Error>, StoreError> {
-    tokio::time::timeout(TIMEOUT, call.into_future())
-        .await
-        .map_err(|_| StoreError::Away(Late.into()))
-}
-
-fn away(error: Error) -> StoreError {
-    StoreError::Away(error.into())
-}
-
-fn is_duplicate(error: &Error) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
-        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
-        _ => false,
+/// The result of a write; no answer within [`TIMEOUT`] leaves it unclear.
+async fn write<T>(call: impl IntoFuture<Output = Result<T, Error>>) -> Result<T, WriteFault> {
+    match tokio::time::timeout(TIMEOUT, call.into_future()).await {
+        Ok(answer) => answer.map_err(WriteFault::of),
+        Err(_) => Err(WriteFault::Unclear(Late.into())),
     }
 }
 
 impl MongoStore {
-    /// Connects to the server that `url` names, in its database or else in `atelier`, and makes
-    /// the indexes. After 5 s, or while the server is away, that goes on in the background.
+    /// For the server that `url` names, in its database or else in `atelier`, on at most `pool`
+    /// connections. Makes no indexes.
     ///
     /// # Errors
     ///
     /// [`StoreError::Away`] where the URL is malformed, or its `mongodb+srv` name cannot be
     /// resolved.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    pub async fn open(url: &str, pool: u32) -> Result<Self, StoreError> {
         let mut options = ClientOptions::parse(url).await.map_err(away)?;
         options.server_selection_timeout.get_or_insert(TIMEOUT);
         options.connect_timeout.get_or_insert(TIMEOUT);
         options.selection_criteria =
             Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        options.read_concern = Some(ReadConcern::majority());
         options.write_concern = Some(
             WriteConcern::builder()
                 .w(Acknowledgment::Majority)
@@ -111,144 +102,180 @@ impl MongoStore {
                 .w_timeout(WRITE_TIMEOUT)
                 .build(),
         );
+        options.max_pool_size = Some(pool);
         options.app_name.get_or_insert_with(|| "atelier".to_owned());
         let client = Client::with_options(options).map_err(away)?;
         let database = client
             .default_database()
             .unwrap_or_else(|| client.database(DATABASE));
-        let mut indexing = AbortOnDropHandle::new(tokio::spawn(make_indexes(database.clone())));
-        let _ = tokio::time::timeout(TIMEOUT, &mut indexing).await;
         Ok(Self {
             assignments: database.collection("assignments"),
             limits: database.collection("limits"),
             workers: database.collection("workers"),
-            _indexing: indexing,
+            unreadable: Unreadable::default(),
+            indexing: None,
             database,
         })
     }
 
+    /// Makes the indexes. After 5 s, or while the server is away, that goes on in the background.
+    pub async fn with_indexes(mut self) -> Self {
+        let making = tokio::spawn(indexes::keep_trying(self.database.clone()));
+        let mut making = AbortOnDropHandle::new(making);
+        let _ = tokio::time::timeout(TIMEOUT, &mut making).await;
+        self.indexing = Some(making);
+        self
+    }
+
+    /// Makes the indexes that are missing, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Away`] where one cannot be made, such as the unique one of the ids where two
+    /// documents have the same. The others are made all the same.
+    pub async fn make_indexes(&self) -> Result<(), StoreError> {
+        indexes::make(&self.database).await.map_err(away)
+    }
+
     async fn documents(&self, call: Find<'_, Document>) -> Result<Vec<Document>, StoreError> {
-        run(async { call.await?.try_collect().await }).await
+        read(async { call.await?.try_collect().await }).await
     }
 
     async fn count(&self, query: Document, cap: u32) -> Result<u32, StoreError> {
         if cap == 0 {
             return Ok(0);
         }
-        // The driver's own count is a pipeline.
-        let call = doc! { "count": self.assignments.name(), "query": query, "limit": cap };
-        let answer = run(self.database.run_command(call)).await?;
+        // The driver's own count is a pipeline, and a bare command has no read concern by itself.
+        let call = doc! {
+            "count": self.assignments.name(),
+            "query": query,
+            "limit": cap,
+            "readConcern": { "level": "majority" },
+        };
+        let answer = read(self.database.run_command(call)).await?;
         let count = answer.get("n").and_then(documents::whole_number);
         Ok(count
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(cap))
     }
 
-    async fn change(
+    async fn find(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
+        let found = read(self.assignments.find_one(doc! { "assignment_id": id })).await?;
+        found.map(|it| self.read(it)).transpose()
+    }
+
+    /// Reads a document; one that cannot be read is reported.
+    fn read(&self, document: Document) -> Result<Assignment, StoreError> {
+        let read = Stored::new(document).read();
+        if let Err(StoreError::Unreadable { id, source }) = &read {
+            self.unreadable.report(id, &source.to_string());
+        }
+        read
+    }
+
+    /// Those that can be read.
+    fn readable(&self, documents: Vec<Document>) -> Vec<Assignment> {
+        let read = documents.into_iter().map(|document| self.read(document));
+        read.filter_map(Result::ok).collect()
+    }
+
+    /// All of them, with something in the place of those that cannot be read.
+    fn shown(&self, documents: Vec<Document>) -> Vec<Assignment> {
+        let read = documents.into_iter().map(|document| {
+            let (shown, error) = Stored::new(document).read_or_stand_in();
+            if let Some(error) = error {
+                let id = &shown.assignment_id;
+                self.unreadable.report(id, &error.to_string());
+            }
+            shown
+        });
+        read.collect()
+    }
+
+    /// The first of a list's documents whose `created_at` is written so.
+    async fn part(
         &self,
-        query: Document,
-        update: Document,
-    ) -> Result<Option<Document>, StoreError> {
-        let call = self
-            .assignments
-            .find_one_and_update(query, update)
-            .return_document(ReturnDocument::After);
-        run(call).await
+        filter: &Filter,
+        after: Option<&Position>,
+        written: Written,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let query = list::query(filter, after, written);
+        let call = self.assignments.find(query).sort(list::order());
+        let found = self.documents(call.limit(limit.into())).await?;
+        Ok(self.shown(found))
     }
-}
 
-/// Makes the indexes, each named after the query that it serves; tries until all are made.
-async fn make_indexes(database: Database) {
-    let (mut wait, longest) = INDEX_RETRY;
-    while let Err(error) = try_make_indexes(&database).await {
-        tracing::warn!(%error, "the indexes of the store are not made yet");
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(longest);
+    /// Moves a due document that cannot be read out of the way of the others, for a while.
+    async fn look_later(&self, key: Option<Bson>, now: Timestamp) -> Result<(), StoreError> {
+        let later = (now + LOOK_AGAIN).seconds();
+        let update = doc! { "$set": { "wake_at": later } };
+        let moved = write(self.assignments.update_one(doc! { "_id": key }, update)).await;
+        moved.map(drop).map_err(|fault| fault.give_up("-"))
     }
-}
 
-async fn try_make_indexes(database: &Database) -> Result<(), Error> {
-    let index = |name: &str, keys: Document| {
-        let options = IndexOptions::builder().name(name.to_owned()).build();
-        IndexModel::builder().keys(keys).options(options).build()
-    };
-    let expiry = || {
-        let options = IndexOptions::builder()
-            .name("expiry".to_owned())
-            .expire_after(Duration::ZERO)
-            .build();
-        IndexModel::builder()
-            .keys(doc! { "expires_at": 1 })
-            .options(options)
-            .build()
-    };
-    database
-        .collection::<Document>("assignments")
-        .create_indexes([
-            index("due", doc! { "wake_at": 1 }),
-            index("newest", doc! { "created_at": -1, "_id": -1 }),
-            index(
-                "newest_of_status",
-                doc! { "s3_upload_status": 1, "created_at": -1, "_id": -1 },
-            ),
-            index(
-                "newest_of_teacher",
-                doc! { "teacher_id": 1, "created_at": -1, "_id": -1 },
-            ),
-            index(
-                "newest_of_teacher_and_status",
-                doc! { "teacher_id": 1, "s3_upload_status": 1, "created_at": -1, "_id": -1 },
-            ),
-            index("sent", doc! { "s3_upload_status": 1, "sent_at": 1 }),
-            index("finished", doc! { "finished_at": 1 }),
-            index("reusable", doc! { "reuse_key": 1, "finished_at": -1 }),
-            index(
-                "reusable_of_teacher",
-                doc! { "teacher_id": 1, "reuse_key": 1, "finished_at": -1 },
-            ),
-        ])
-        .await?;
-    database
-        .collection::<Document>("limits")
-        .create_index(expiry())
-        .await?;
-    database
-        .collection::<Document>("workers")
-        .create_indexes([expiry(), index("beats", doc! { "at": 1 })])
-        .await?;
-    Ok(())
+    /// Whether an insert that was not acknowledged is done all the same.
+    async fn decide_insert(
+        &self,
+        assignment: &Assignment,
+        fault: WriteFault,
+    ) -> Result<Insert, StoreError> {
+        let id = &assignment.assignment_id;
+        if let WriteFault::Refused(_) | WriteFault::NotSent(_) = fault {
+            return Err(fault.give_up(id));
+        }
+        match self.find(id).await? {
+            Some(stored) if assignment.is_stored_as(&stored) => Ok(Insert::Done),
+            Some(stored) => Ok(Insert::Taken(Box::new(stored))),
+            None => Err(fault.give_up(id)),
+        }
+    }
+
+    /// Whether a transition that was not acknowledged is carried out all the same.
+    async fn decide(
+        &self,
+        id: &str,
+        transition: &Transition,
+        fault: WriteFault,
+    ) -> Result<Option<Assignment>, StoreError> {
+        if !matches!(fault, WriteFault::Unclear(_)) {
+            return Err(fault.give_up(id));
+        }
+        match self.find(id).await? {
+            Some(now) if transition.is_made_in(&now) => Ok(Some(now)),
+            Some(now) if !transition.guard.admits(&now) => Ok(None),
+            _ => Err(fault.give_up(id)),
+        }
+    }
 }
 
 #[async_trait]
 impl Store for MongoStore {
     async fn insert(&self, assignment: &Assignment) -> Result<Insert, StoreError> {
-        match try_run(self.assignments.insert_one(to_document(assignment))).await? {
+        match write(self.assignments.insert_one(to_document(assignment))).await {
             Ok(_) => Ok(Insert::Done),
-            Err(error) if is_duplicate(&error) => {
-                match self.get(&assignment.assignment_id).await? {
-                    Some(taken) => Ok(Insert::Taken(Box::new(taken))),
-                    None => Err(away(error)),
-                }
-            }
-            Err(error) => Err(away(error)),
+            Err(fault) => self.decide_insert(assignment, fault).await,
         }
     }
 
     async fn get(&self, id: &str) -> Result<Option<Assignment>, StoreError> {
-        let found = run(self.assignments.find_one(doc! { "_id": id })).await?;
-        found.map(to_assignment).transpose()
+        self.find(id).await
     }
 
     async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
-        let call = self.assignments.find(doc! { "_id": { "$in": ids } });
-        Ok(readable(self.documents(call).await?))
+        let call = self
+            .assignments
+            .find(doc! { "assignment_id": { "$in": ids } });
+        Ok(self.readable(self.documents(call).await?))
     }
 
     async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
         let call = self
             .assignments
-            .find(doc! { "_id": { "$in": ids } })
-            .projection(doc! { "s3_upload_status": 1 });
+            .find(doc! { "assignment_id": { "$in": ids } })
+            .projection(doc! {
+                "assignment_id": 1, "s3_upload_status": 1, "s3_image_key": 1, "s3_image_name": 1,
+            });
         let found = self.documents(call).await?.into_iter();
         Ok(found.filter_map(documents::status).collect())
     }
@@ -259,11 +286,18 @@ impl Store for MongoStore {
         transition: &Transition,
     ) -> Result<Option<Assignment>, StoreError> {
         let query = filter_of(id, &transition.guard);
-        let changed = match update_of(&transition.edits) {
-            Some(update) => self.change(query, update).await?,
-            None => run(self.assignments.find_one(query)).await?,
+        let Some(update) = update_of(&transition.edits) else {
+            let found = read(self.assignments.find_one(query)).await?;
+            return found.map(|it| self.read(it)).transpose();
         };
-        changed.map(to_assignment).transpose()
+        let call = self
+            .assignments
+            .find_one_and_update(query, update)
+            .return_document(ReturnDocument::After);
+        match write(call).await {
+            Ok(changed) => changed.map(|it| self.read(it)).transpose(),
+            Err(fault) => self.decide(id, transition, fault).await,
+        }
     }
 
     async fn list(
@@ -275,36 +309,13 @@ impl Store for MongoStore {
         if limit == 0 || filter.status == Some(Status::Deleted) {
             return Ok(Vec::new());
         }
-        let mut query = doc! {};
-        if let Some(teacher_id) = &filter.teacher_id {
-            query.insert("teacher_id", teacher_id);
+        let part = |written| self.part(filter, after, written, limit);
+        let (numbers, dates) = tokio::try_join!(part(Written::Number), part(Written::Date))?;
+        let mut all = list::merge([numbers, dates].concat(), limit);
+        if all.len() < limit as usize || all.last().is_some_and(list::may_come_after_others) {
+            all.extend(part(Written::Otherwise).await?);
         }
-        match filter.status {
-            Some(status) => query.insert("s3_upload_status", status.as_str()),
-            None => query.insert("s3_upload_status", doc! { "$ne": Status::Deleted.as_str() }),
-        };
-        if let Some(Position {
-            created_at,
-            assignment_id,
-        }) = after
-        {
-            let created_at = created_at.seconds();
-            // The first line lets the index start at the place, the second cuts exactly.
-            query.insert("created_at", doc! { "$lte": created_at });
-            query.insert(
-                "$or",
-                vec![
-                    doc! { "created_at": { "$lt": created_at } },
-                    doc! { "_id": { "$lt": assignment_id } },
-                ],
-            );
-        }
-        let call = self
-            .assignments
-            .find(query)
-            .sort(doc! { "created_at": -1, "_id": -1 })
-            .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        Ok(list::merge(all, limit))
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
@@ -316,7 +327,15 @@ impl Store for MongoStore {
             .find(doc! { "wake_at": { "$lte": now.seconds() } })
             .sort(doc! { "wake_at": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        let mut due = Vec::new();
+        for document in self.documents(call).await? {
+            let key = document.get("_id").cloned();
+            match self.read(document) {
+                Ok(assignment) => due.push(assignment),
+                Err(_) => self.look_later(key, now).await?,
+            }
+        }
+        Ok(due)
     }
 
     async fn make_due(
@@ -346,7 +365,9 @@ impl Store for MongoStore {
             let mut query = wanted.clone();
             query.extend(found);
             let update = doc! { "$set": { "wake_at": now }, "$unset": { "sent_at": true } };
-            let result = run(self.assignments.update_one(query, update)).await?;
+            let result = write(self.assignments.update_one(query, update))
+                .await
+                .map_err(|fault| fault.give_up("-"))?;
             changed += result.modified_count;
         }
         Ok(changed)
@@ -368,7 +389,8 @@ impl Store for MongoStore {
             .assignments
             .find_one(query)
             .sort(doc! { "finished_at": -1 });
-        run(call).await?.map(to_assignment).transpose()
+        let found = read(call).await?;
+        Ok(found.and_then(|it| self.read(it).ok()))
     }
 
     async fn pending_before(&self, created_at: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -412,7 +434,7 @@ impl Store for MongoStore {
             .find(doc! { "finished_at": { "$gt": from.seconds(), "$lte": to.seconds() } })
             .sort(doc! { "finished_at": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        Ok(self.readable(self.documents(call).await?))
     }
 
     async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -434,11 +456,13 @@ impl Store for MongoStore {
                 .upsert(true)
                 .return_document(ReturnDocument::After)
         };
-        // Two first counts race: the one that loses finds the id taken and adds to the other's.
-        let counted = match try_run(charged()).await? {
-            Err(error) if is_duplicate(&error) => run(charged()).await?,
-            answer => answer.map_err(away)?,
+        // Two first counts race: the one that loses finds the id taken and adds to the other's. A
+        // count whose answer is lost may be one too high, but never too low.
+        let counted = match write(charged()).await {
+            Err(WriteFault::Duplicate(_)) => write(charged()).await,
+            answer => answer,
         };
+        let counted = counted.map_err(|fault| fault.give_up(subject))?;
         let count = counted
             .as_ref()
             .and_then(|counted| counted.get("count"))
@@ -455,10 +479,10 @@ impl Store for MongoStore {
         // No id is empty, so all come after the empty one.
         let call = self
             .assignments
-            .find(doc! { "_id": { "$gt": after.unwrap_or_default() } })
-            .sort(doc! { "_id": 1 })
+            .find(doc! { "assignment_id": { "$gt": after.unwrap_or_default() } })
+            .sort(doc! { "assignment_id": 1 })
             .limit(limit.into());
-        Ok(readable(self.documents(call).await?))
+        Ok(self.shown(self.documents(call).await?))
     }
 
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
@@ -472,7 +496,8 @@ impl Store for MongoStore {
             .workers
             .replace_one(doc! { "_id": &heartbeat.worker }, document)
             .upsert(true);
-        run(call).await.map(drop)
+        let written = write(call).await.map(drop);
+        written.map_err(|fault| fault.give_up(&heartbeat.worker))
     }
 
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
@@ -485,7 +510,7 @@ impl Store for MongoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        run(self.database.run_command(doc! { "ping": 1 }))
+        read(self.database.run_command(doc! { "ping": 1 }))
             .await
             .map(drop)
     }

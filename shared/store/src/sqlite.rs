@@ -20,7 +20,9 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde_json::{Map, Value};
 
 use super::{Filter, Insert, Position, Store, StoreError};
+use crate::unreadable::{LOOK_AGAIN, Unreadable};
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::foreign;
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
@@ -42,6 +44,7 @@ pub struct SqliteStore {
     path: Arc<Path>,
     readers: Arc<Readers>,
     writer: Writer,
+    unreadable: Unreadable,
 }
 
 impl SqliteStore {
@@ -57,8 +60,46 @@ impl SqliteStore {
         Ok(Self {
             readers: Arc::new(Readers::new(Arc::clone(&path))),
             writer: Writer::start(connection, Arc::clone(&path))?,
+            unreadable: Unreadable::default(),
             path,
         })
+    }
+
+    /// Those that can be read; the others are reported.
+    fn readable(&self, rows: &[Row]) -> Vec<Assignment> {
+        let read = rows.iter().map(|row| self.read_row(row));
+        read.filter_map(Result::ok).collect()
+    }
+
+    /// All of them, with something in the place of those that cannot be read.
+    fn shown(&self, rows: &[Row]) -> Vec<Assignment> {
+        let read = rows.iter().map(|row| {
+            let known = fields(row).unwrap_or_default();
+            self.read_row(row)
+                .unwrap_or_else(|_| foreign::stand_in(&row.id, &known))
+        });
+        read.collect()
+    }
+
+    /// Moves a due document that cannot be read out of the way of the others, for a while.
+    async fn look_later(&self, id: String, now: Timestamp) -> Result<(), StoreError> {
+        let later = (now + LOOK_AGAIN).seconds();
+        self.write(move |connection| {
+            connection
+                .prepare_cached(queries::LOOK_LATER)?
+                .execute(params![id, later])
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Reads a row; one that cannot be read is reported.
+    fn read_row(&self, row: &Row) -> Result<Assignment, StoreError> {
+        let read = parse(row);
+        if let Err(StoreError::Unreadable { id, source }) = &read {
+            self.unreadable.report(id, &source.to_string());
+        }
+        read
     }
 
     /// Runs `query` on a connection of the pool, on a thread that may block.
@@ -85,19 +126,12 @@ fn unreadable(id: &str, source: serde_json::Error) -> StoreError {
     }
 }
 
-fn parse(row: &Row) -> Result<Assignment, StoreError> {
+fn fields(row: &Row) -> Result<Map<String, Value>, StoreError> {
     serde_json::from_str(&row.document).map_err(|error| unreadable(&row.id, error))
 }
 
-/// Those that can be read; the others are logged and left out.
-fn readable(rows: Vec<Row>) -> Vec<Assignment> {
-    rows.iter()
-        .filter_map(|row| {
-            parse(row)
-                .inspect_err(|error| tracing::error!(%error, "left a document out"))
-                .ok()
-        })
-        .collect()
+fn parse(row: &Row) -> Result<Assignment, StoreError> {
+    foreign::read(fields(row)?).map_err(|error| unreadable(&row.id, error))
 }
 
 fn document(connection: &Connection, id: &str) -> rusqlite::Result<Option<Row>> {
@@ -137,14 +171,13 @@ fn change(
     }
     transition.edit(&mut fields);
     replace(connection, id, &fields)?;
-    let after = serde_json::from_value(Value::Object(fields));
+    let after = foreign::read(fields);
     Ok(after.map(Some).map_err(|error| unreadable(id, error)))
 }
 
 /// The document as its type and, with fields that the type does not know, as plain JSON.
 fn read_both(row: &Row) -> Result<(Assignment, Map<String, Value>), StoreError> {
-    let fields = serde_json::from_str(&row.document).map_err(|error| unreadable(&row.id, error))?;
-    Ok((parse(row)?, fields))
+    Ok((parse(row)?, fields(row)?))
 }
 
 #[async_trait]
@@ -165,7 +198,10 @@ impl Store for SqliteStore {
             .await?;
         match taken {
             None => Ok(Insert::Done),
-            Some(row) => Ok(Insert::Taken(Box::new(parse(&row)?))),
+            Some(row) => match parse(&row)? {
+                stored if assignment.is_stored_as(&stored) => Ok(Insert::Done),
+                stored => Ok(Insert::Taken(Box::new(stored))),
+            },
         }
     }
 
@@ -174,19 +210,19 @@ impl Store for SqliteStore {
         let row = self
             .read(move |connection| document(connection, &id))
             .await?;
-        row.as_ref().map(parse).transpose()
+        row.as_ref().map(|row| self.read_row(row)).transpose()
     }
 
     async fn get_many(&self, ids: &[String]) -> Result<Vec<Assignment>, StoreError> {
         let ids = ids.to_owned();
-        let rows = self
+        let rows: Vec<Row> = self
             .read(move |connection| {
                 ids.iter()
                     .filter_map(|id| document(connection, id).transpose())
                     .collect()
             })
             .await?;
-        Ok(readable(rows))
+        Ok(self.readable(&rows))
     }
 
     async fn statuses(&self, ids: &[String]) -> Result<Vec<(String, Status)>, StoreError> {
@@ -215,7 +251,7 @@ impl Store for SqliteStore {
         let rows = self
             .read(move |connection| queries::list(connection, &filter, after.as_ref(), limit))
             .await?;
-        Ok(readable(rows))
+        Ok(self.shown(&rows))
     }
 
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Assignment>, StoreError> {
@@ -224,7 +260,14 @@ impl Store for SqliteStore {
                 queries::rows(connection, queries::DUE, params![now.seconds(), limit])
             })
             .await?;
-        Ok(readable(rows))
+        let mut due = Vec::new();
+        for row in rows {
+            match self.read_row(&row) {
+                Ok(assignment) => due.push(assignment),
+                Err(_) => self.look_later(row.id, now).await?,
+            }
+        }
+        Ok(due)
     }
 
     async fn make_due(
@@ -273,7 +316,7 @@ impl Store for SqliteStore {
                     .collect()
             })
             .await?;
-        Ok(readable(rows).into_iter().max_by(|one, other| {
+        Ok(self.readable(&rows).into_iter().max_by(|one, other| {
             let finished = |it: &Assignment| it.finished_at.map_or(0.0, Timestamp::seconds);
             finished(one).total_cmp(&finished(other))
         }))
@@ -315,7 +358,7 @@ impl Store for SqliteStore {
                 )
             })
             .await?;
-        Ok(readable(rows))
+        Ok(self.readable(&rows))
     }
 
     async fn finished_since(&self, since: Timestamp, cap: u32) -> Result<u32, StoreError> {
@@ -346,7 +389,7 @@ impl Store for SqliteStore {
         let rows = self
             .read(move |connection| queries::rows(connection, queries::SCAN, params![after, limit]))
             .await?;
-        Ok(readable(rows))
+        Ok(self.shown(&rows))
     }
 
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {

@@ -19,7 +19,7 @@ use atelier_embedded::faults::{Answer, Kind, Order, Service};
 use atelier_embedded::model::{Behavior, Settings};
 use atelier_runtime::config::Environment;
 use atelier_runtime::telemetry::TelemetryConfig;
-use atelier_store::Store;
+use atelier_store::{Indexes, Store};
 use atelier_worker::{Config, Services, Worker};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -112,7 +112,9 @@ impl Bench {
         });
         let aws = Aws::connect(&config.cloud).await;
         let workers_aws = Aws::connect(&config.cloud).await;
-        let store = atelier_store::open(&config.store.url).await.unwrap();
+        let store = atelier_store::open(&config.store, Indexes::Leave)
+            .await
+            .unwrap();
         Self {
             queues: Queues::new(&aws, &config.queue),
             pictures: quick(Pictures::new(&aws, &config.bucket)),

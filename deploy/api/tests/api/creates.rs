@@ -1,7 +1,9 @@
 //! Creating: one id is one assignment, one job, one charge.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use atelier_domain::timestamp::Timestamp;
 use atelier_embedded::faults::{Kind, Service};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -119,11 +121,17 @@ async fn above_the_limit_a_caller_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn an_insert_whose_answer_is_lost_is_read_back() {
+async fn an_insert_without_an_answer_is_found_by_the_next_post_and_sent_at_once() {
     let world = World::start().await;
     world.store.lose_insert.store(true, Ordering::Relaxed);
-    let id = world.create("a fox").await;
-    assert_eq!(world.document(&id).await.prompt, "a fox");
+    let body = json!({"assignment_id": "one", "prompt": "a fox"});
+    let lost = world.post("/assignments", &body).await;
+    assert_eq!(lost.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.sent(), 0);
+    let a_while_ago = Timestamp::now() - Duration::from_secs(5);
+    world.set("one", "created_at", json!(a_while_ago)).await;
+    let again = world.post("/assignments", &body).await;
+    assert_eq!(again.status(), StatusCode::ACCEPTED);
     assert_eq!(world.sent(), 1);
 }
 

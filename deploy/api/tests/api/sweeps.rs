@@ -6,6 +6,7 @@ use atelier_domain::assignment::Status;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition;
 use atelier_embedded::faults::{Kind, Service};
+use serde_json::Value;
 
 use crate::world::{SOON_AGAIN, World};
 
@@ -85,6 +86,34 @@ async fn a_dead_letter_fails_its_assignment() {
     tokio::time::timeout(Duration::from_secs(10), gone)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_read_is_shown_so_and_holds_up_nothing() {
+    let world = World::start().await;
+    let spoilt = world.create("a fox").await;
+    let id = world.create("a cat").await;
+    world.spoil(&spoilt).await;
+    let listed: Value = world.get("/assignments").await.json().await.unwrap();
+    let listed = listed["assignments"].as_array().unwrap();
+    let shown = |id: &str| listed.iter().find(|it| it["assignment_id"] == id).unwrap();
+    assert_eq!(shown(&spoilt)["failure"]["code"], "unreadable");
+    assert_eq!(shown(&id)["s3_upload_status"], "pending");
+    // The dead letters of both are met in one round.
+    let queues = &world.services.queues;
+    let second = Duration::from_secs(1);
+    let mut jobs = Vec::new();
+    while jobs.len() < 2 {
+        jobs.extend(queues.jobs.receive(10, second, second * 20).await.unwrap());
+    }
+    jobs.sort_by_key(|job| !job.body.contains(&spoilt));
+    for job in &jobs {
+        queues.dead_letter(job).await.unwrap();
+    }
+    let failed = world
+        .until(&id, |it| it.s3_upload_status == Status::Failed)
+        .await;
+    assert_eq!(failed.failure.unwrap().code, "dead_letter");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds,
 use atelier_domain::failure::Failure;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::{self, Finished};
+use atelier_domain::transition::{self, Edit, Finished};
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
 use atelier_embedded::model::Behavior;
@@ -162,6 +162,23 @@ impl World {
         self.cloud.counters().get(Service::Sqs, "sent")
     }
 
+    /// Sets a field of a pending assignment.
+    pub(crate) async fn set(&self, id: &str, field: &'static str, to: Value) {
+        let seen = self.document(id).await;
+        let mut set = transition::set_permanent(&seen, false, Timestamp::now(), Timestamp::now());
+        set.edits = vec![Edit::Set(field, to)];
+        let set = self.services.store.apply(id, &set).await;
+        assert!(set.unwrap().is_some());
+    }
+
+    /// Makes a document one that cannot be read.
+    pub(crate) async fn spoil(&self, id: &str) {
+        let mut spoil = transition::delete(Timestamp::now(), Timestamp::now());
+        spoil.edits = vec![Edit::Set("prompt", json!(7))];
+        let spoilt = self.services.store.apply(id, &spoil).await;
+        assert!(spoilt.is_err());
+    }
+
     pub(crate) async fn claim(&self, id: &str, seconds: u64) -> Token {
         let now = Timestamp::now();
         let claim = Claim {
@@ -169,9 +186,9 @@ impl World {
             worker: "a test".to_owned(),
             until: now + Duration::from_secs(seconds),
         };
-        let round = self.document(id).await.round;
+        let seen = self.document(id).await;
         let wake_at = now + Duration::from_secs(60);
-        let claimed = transition::claim(round, &claim, wake_at);
+        let claimed = transition::claim(&seen, &claim, wake_at);
         assert!(
             self.services
                 .store
@@ -187,7 +204,8 @@ impl World {
     pub(crate) async fn fail(&self, id: &str) {
         let token = self.claim(id, 60).await;
         let note = Failure::Declined.note("the-reference");
-        let fail = transition::fail(&token, &note, 0, Timestamp::now());
+        let held = self.document(id).await;
+        let fail = transition::fail(&token, &held, &note, 0, Timestamp::now());
         assert!(
             self.services
                 .store
@@ -252,7 +270,7 @@ impl World {
             uploads: 1,
             cost_usd: 0.04,
         };
-        let succeed = transition::succeed(&token, &finished, Timestamp::now());
+        let succeed = transition::succeed(&token, &document, &finished, Timestamp::now());
         assert!(
             self.services
                 .store

@@ -1,16 +1,15 @@
 //! Between our types and BSON: documents, guards as filters, edits as updates.
 
-use mongodb::bson::{self, Bson, Document, doc};
+use mongodb::bson::{self, Bson, DateTime, Document, doc};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::StoreError;
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::foreign;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard};
-
-/// A float holds every whole number up to this one exactly.
-const EXACT_FLOATS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
 /// `value` as a document.
 pub(super) fn plain(value: &impl Serialize) -> Document {
@@ -23,72 +22,83 @@ pub(super) fn to_document(assignment: &Assignment) -> Document {
     document
 }
 
-/// Reads a document of any writer: numbers of any type, and null for an absent field.
-pub(super) fn to_assignment(document: Document) -> Result<Assignment, StoreError> {
-    let id = match document.get("_id") {
-        Some(Bson::String(id)) => id.clone(),
-        Some(id) => id.to_string(),
-        None => String::new(),
-    };
-    try_read(document).map_err(|source| StoreError::Unreadable {
-        id,
-        source: source.into(),
-    })
+/// A document as it is stored, and what it is to be named by where it cannot be read.
+pub(super) struct Stored {
+    pub(super) id: String,
+    fields: Map<String, Value>,
 }
 
-/// Those that can be read; the others are logged and left out.
-pub(super) fn readable(documents: Vec<Document>) -> Vec<Assignment> {
-    documents
-        .into_iter()
-        .filter_map(|document| {
-            to_assignment(document)
-                .inspect_err(|error| tracing::error!(%error, "left a document out"))
-                .ok()
+impl Stored {
+    pub(super) fn new(document: Document) -> Self {
+        let id = match (document.get("assignment_id"), document.get("_id")) {
+            (Some(Bson::String(id)), _) | (_, Some(Bson::String(id))) => id.clone(),
+            (_, Some(id)) => id.to_string(),
+            (_, None) => String::new(),
+        };
+        let fields = document.into_iter().map(|(field, it)| (field, to_json(it)));
+        Self {
+            id,
+            fields: fields.collect(),
+        }
+    }
+
+    pub(super) fn read(self) -> Result<Assignment, StoreError> {
+        foreign::read(self.fields).map_err(|source| StoreError::Unreadable {
+            id: self.id,
+            source: source.into(),
         })
-        .collect()
+    }
+
+    /// What stands in for it where it cannot be read, and why it cannot.
+    pub(super) fn read_or_stand_in(self) -> (Assignment, Option<serde_json::Error>) {
+        let stand_in = foreign::stand_in(&self.id, &self.fields);
+        match foreign::read(self.fields) {
+            Ok(read) => (read, None),
+            Err(error) => (stand_in, Some(error)),
+        }
+    }
+}
+
+/// The value in JSON: dates as seconds since the epoch, and an object for what no field of ours holds.
+fn to_json(value: Bson) -> Value {
+    match value {
+        Bson::String(text) => Value::String(text),
+        Bson::Boolean(it) => Value::Bool(it),
+        Bson::Int32(number) => number.into(),
+        Bson::Int64(number) => number.into(),
+        Bson::Double(number) if number.is_finite() => json!(number),
+        Bson::Null => Value::Null,
+        Bson::DateTime(at) => json!(seconds(at)),
+        Bson::Document(inner) => {
+            let fields = inner.into_iter().map(|(field, it)| (field, to_json(it)));
+            Value::Object(fields.collect())
+        }
+        Bson::Array(all) => all.into_iter().map(to_json).collect(),
+        other => json!({ "unreadable": other.to_string() }),
+    }
+}
+
+/// A date in seconds since the epoch.
+pub(super) fn seconds(date: DateTime) -> f64 {
+    date.timestamp_millis() as f64 / 1000.0
 }
 
 /// The id and the status in a part of a document.
 pub(super) fn status(document: Document) -> Option<(String, Status)> {
-    #[derive(Deserialize)]
-    struct Part {
-        _id: String,
-        s3_upload_status: Status,
-    }
-    read(document).map(|it: Part| (it._id, it.s3_upload_status))
+    let read = Stored::new(document).read().ok()?;
+    Some((read.assignment_id, read.s3_upload_status))
 }
 
 /// `created_at` in a part of a document.
 pub(super) fn created_at(document: Document) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Part {
-        created_at: Timestamp,
-    }
-    read(document).map(|it: Part| it.created_at)
+    let created_at = document.get("created_at").cloned().map(to_json)?;
+    created_at.as_f64().map(Timestamp::from_exact_seconds)
 }
 
+/// A document that only we write.
 pub(super) fn read<T: DeserializeOwned>(document: Document) -> Option<T> {
-    try_read(document).ok()
-}
-
-fn try_read<T: DeserializeOwned>(document: Document) -> bson::error::Result<T> {
-    bson::deserialize_from_document(normal(document))
-}
-
-/// Without nulls, and with whole numbers as integers, which every number field of ours reads.
-fn normal(document: Document) -> Document {
-    document
-        .into_iter()
-        .filter(|(_, value)| *value != Bson::Null)
-        .map(|(field, value)| match value {
-            Bson::Document(inner) => (field, normal(inner).into()),
-            Bson::Double(_) => match whole_number(&value) {
-                Some(number) => (field, number.into()),
-                None => (field, value),
-            },
-            value => (field, value),
-        })
-        .collect()
+    let fields = document.into_iter().map(|(field, it)| (field, to_json(it)));
+    serde_json::from_value(Value::Object(fields.collect())).ok()
 }
 
 /// The number in `value`, if it is a whole one.
@@ -96,22 +106,16 @@ pub(super) fn whole_number(value: &Bson) -> Option<i64> {
     match *value {
         Bson::Int32(number) => Some(number.into()),
         Bson::Int64(number) => Some(number),
-        Bson::Double(number) if number.fract() == 0.0 && number.abs() <= EXACT_FLOATS => {
-            Some(number as i64)
-        }
+        Bson::Double(number) if number.fract() == 0.0 => Some(number as i64),
         _ => None,
     }
 }
 
 /// Finds the document with this id if `guard` admits it. An absent field reads as its default, as
-/// in [`Assignment`]: other programs do not write all of ours.
+/// in [`foreign::read`]: other programs do not write all of ours.
 pub(super) fn filter_of(id: &str, guard: &Guard) -> Document {
-    let statuses: Vec<&str> = guard
-        .statuses
-        .iter()
-        .map(|status| status.as_str())
-        .collect();
-    let mut filter = doc! { "_id": id, "s3_upload_status": { "$in": statuses } };
+    let mut filter = doc! { "assignment_id": id };
+    let mut all = vec![has_status(guard.statuses)];
     match &guard.claim {
         ClaimGuard::Any => {}
         ClaimGuard::Absent => {
@@ -122,25 +126,68 @@ pub(super) fn filter_of(id: &str, guard: &Guard) -> Document {
         }
         ClaimGuard::RunOut(token, now) => {
             filter.insert("claim.token", token.as_str());
-            filter.insert("claim.until", doc! { "$lte": now.seconds() });
+            all.push(doc! { "$or": not_after("claim.until", *now) });
         }
         ClaimGuard::NotLive(now) => {
-            let run_out = doc! { "claim.until": { "$lte": now.seconds() } };
-            filter.insert("$or", vec![doc! { "claim": Bson::Null }, run_out]);
+            let mut either = not_after("claim.until", *now);
+            either.push(doc! { "claim": Bson::Null });
+            all.push(doc! { "$or": either });
         }
     }
     if let Some(round) = guard.round {
         filter.insert("round", is(round, 1));
     }
     if let Some(at) = guard.wake_at {
-        filter.insert("wake_at", at.seconds());
+        filter.insert("wake_at", doc! { "$in": [at.seconds(), date(at)] });
     }
     if let Some(permanent) = guard.permanent {
         filter.insert("permanent", is(permanent, false));
     }
-    if let Some(erasures) = guard.erasures {
-        filter.insert("erasures", is(erasures, 0));
+    for (count, from) in &guard.counts {
+        filter.insert(count.field(), is(*from, 0));
     }
+    filter.insert("$and", all);
+    filter
+}
+
+/// A time as a date: the one that reads as it, or else the last one before it.
+pub(super) fn date(at: Timestamp) -> DateTime {
+    let milliseconds = at.seconds() * 1000.0;
+    let nearest = milliseconds.round();
+    let exact = nearest / 1000.0 == at.seconds();
+    DateTime::from_millis(if exact { nearest } else { milliseconds.floor() } as i64)
+}
+
+/// A time that is not after this one, however it is written.
+fn not_after(field: &str, at: Timestamp) -> Vec<Document> {
+    vec![
+        doc! { field: { "$lte": at.seconds() } },
+        doc! { field: { "$lte": date(at) } },
+    ]
+}
+
+/// Finds documents that read as one of `statuses`: without a status, a picture's name makes the
+/// difference.
+pub(super) fn has_status(statuses: &[Status]) -> Document {
+    let mut written: Vec<Bson> = statuses.iter().map(|it| it.as_str().into()).collect();
+    let named = [Status::Success, Status::NoImage].map(|it| statuses.contains(&it));
+    if named == [false, false] {
+        return doc! { "s3_upload_status": { "$in": written } };
+    }
+    let told = written.clone();
+    written.push(Bson::Null);
+    let mut filter = doc! { "s3_upload_status": { "$in": written } };
+    let by_picture = match named {
+        [true, true] => return filter,
+        [true, false] => vec![
+            doc! { "s3_image_key": { "$ne": Bson::Null } },
+            doc! { "s3_image_name": { "$ne": Bson::Null } },
+        ],
+        _ => vec![doc! { "s3_image_key": Bson::Null, "s3_image_name": Bson::Null }],
+    };
+    let mut either = vec![doc! { "s3_upload_status": { "$in": told } }];
+    either.extend(by_picture);
+    filter.insert("$or", either);
     filter
 }
 
@@ -154,7 +201,7 @@ fn is<T: PartialEq + Into<Bson>>(wanted: T, default: T) -> Bson {
 
 /// The edits as an update; `None` where there is none, which MongoDB refuses as an update.
 pub(super) fn update_of(edits: &[Edit]) -> Option<Document> {
-    let (mut set, mut unset, mut add) = (doc! {}, doc! {}, doc! {});
+    let (mut set, mut unset) = (doc! {}, doc! {});
     for edit in edits {
         match edit {
             Edit::Set(field, to) => {
@@ -162,11 +209,9 @@ pub(super) fn update_of(edits: &[Edit]) -> Option<Document> {
                 set.insert(*field, value)
             }
             Edit::Unset(field) => unset.insert(*field, true),
-            Edit::Add(field, by) => add.insert(*field, *by),
-            Edit::AddFloat(field, by) => add.insert(*field, *by),
         };
     }
-    let update: Document = [("$set", set), ("$unset", unset), ("$inc", add)]
+    let update: Document = [("$set", set), ("$unset", unset)]
         .into_iter()
         .filter(|(_, fields)| !fields.is_empty())
         .map(|(operator, fields)| (operator.to_owned(), fields.into()))

@@ -11,6 +11,9 @@ pub(super) const INSERT: &str =
 
 pub(super) const REPLACE: &str = "UPDATE assignments SET document = ?2 WHERE id = ?1";
 
+pub(super) const LOOK_LATER: &str =
+    "UPDATE assignments SET document = json_set(document, '$.wake_at', ?2) WHERE id = ?1";
+
 pub(super) const GET: &str = "SELECT id, document FROM assignments WHERE id = ?1";
 
 const STATUS: &str = "SELECT status FROM assignments WHERE id = ?1";

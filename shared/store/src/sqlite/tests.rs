@@ -68,12 +68,9 @@ async fn several_processes_may_make_and_share_one_file() {
     let stores: Vec<Arc<SqliteStore>> = futures_util::future::try_join_all(stores).await.unwrap();
     let inserts = (0..200).map(|n| {
         let store = Arc::clone(&stores[n % stores.len()]);
-        tokio::spawn(async move {
-            store
-                .insert(&assignment(&(n / 2).to_string()))
-                .await
-                .unwrap()
-        })
+        let mut assignment = assignment(&(n / 2).to_string());
+        assignment.prompt = n.to_string();
+        tokio::spawn(async move { store.insert(&assignment).await.unwrap() })
     });
     let results = futures_util::future::try_join_all(inserts).await.unwrap();
     let done = results.iter().filter(|it| **it == Insert::Done).count();

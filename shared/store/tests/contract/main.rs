@@ -1,6 +1,9 @@
 //! What every store must do. Each check runs against SQLite, and if asked for against the MongoDB that
-//! `ATELIER_TEST_MONGODB_URI` names.
+//! `ATELIER_TEST_MONGODB_URI` names and the FerretDB that `ATELIER_TEST_FERRETDB_URI` names. FerretDB's
+//! `findAndModify` is not atomic, so that races must be lost there: it cannot be used, and a check that
+//! it passes proves nothing.
 
+mod foreign;
 mod model;
 mod reads;
 mod writes;
@@ -15,9 +18,48 @@ use atelier_domain::transition::{self, Finished};
 use atelier_store::{MongoStore, SqliteStore, Store};
 
 const MONGODB_URI: &str = "ATELIER_TEST_MONGODB_URI";
+const FERRETDB_URI: &str = "ATELIER_TEST_FERRETDB_URI";
 
-/// Makes a test for each store of each check named.
+/// Races that a server may win by luck are run this often.
+const RACES: usize = 20;
+
+/// Makes a test for each store of each check named. A `race` of one is lost where findAndModify is
+/// not atomic; a race of another kind is not run there.
 macro_rules! for_every_store {
+    (
+        $($check:ident),* $(,)?
+        $(; races: $($race:ident),* $(,)?)?
+        $(; other_races: $($other_race:ident),* $(,)?)?
+    ) => {
+        crate::for_each!($($check),* $(, $($race),*)? $(, $($other_race),*)?);
+        mod ferretdb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs a FerretDB: conformance/run cargo test --workspace -- --include-ignored"]
+            async fn $check() {
+                let home = crate::mongodb(crate::FERRETDB_URI).await;
+                super::$check(home.store.clone()).await;
+                home.clear().await;
+            })*
+            $($(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "needs a FerretDB: conformance/run cargo test --workspace -- --include-ignored"]
+            async fn $race() {
+                for _ in 0..crate::RACES {
+                    let home = crate::mongodb(crate::FERRETDB_URI).await;
+                    let race = tokio::spawn(super::$race(home.store.clone()));
+                    let lost = race.await.is_err();
+                    home.clear().await;
+                    if lost {
+                        return;
+                    }
+                }
+                panic!("every race was won: its findAndModify seems to be atomic now");
+            })*)?
+        }
+    };
+}
+use for_every_store;
+
+macro_rules! for_each {
     ($($check:ident),* $(,)?) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
@@ -30,14 +72,14 @@ macro_rules! for_every_store {
             $(#[tokio::test(flavor = "multi_thread")]
             #[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
             async fn $check() {
-                let home = crate::mongodb().await;
+                let home = crate::mongodb(crate::MONGODB_URI).await;
                 super::$check(home.store.clone()).await;
                 home.clear().await;
             })*
         }
     };
 }
-use for_every_store;
+use for_each;
 
 /// An empty SQLite store.
 struct SqliteHome {
@@ -59,12 +101,18 @@ struct MongoHome {
     database: ::mongodb::Database,
 }
 
-async fn mongodb() -> MongoHome {
-    let url = std::env::var(MONGODB_URI).unwrap_or_else(|_| panic!("{MONGODB_URI} is not set"));
+async fn mongodb(named_by: &str) -> MongoHome {
+    let url = std::env::var(named_by).unwrap_or_else(|_| panic!("{named_by} is not set"));
     let url = with_database(&url, &format!("test-{}", Token::random().as_str()));
     let client = ::mongodb::Client::with_uri_str(&url).await.unwrap();
     MongoHome {
-        store: Arc::new(MongoStore::open(&url).await.unwrap()),
+        store: Arc::new(
+            MongoStore::open(&url, 100)
+                .await
+                .unwrap()
+                .with_indexes()
+                .await,
+        ),
         database: client.default_database().unwrap(),
     }
 }

@@ -72,22 +72,24 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
     let now = at(now);
     Some(match act {
         Act::NoteSent => transition::note_sent(round, now, later),
-        Act::Claim(by) => transition::claim(round, &claim(by), later),
+        Act::Claim(by) => transition::claim(seen, &claim(by), later),
         Act::TakeOver(from, to) => {
-            transition::take_over(round, &token(from), &claim(to), now, later)
+            transition::take_over(seen, &token(from), &claim(to), now, later)
         }
         Act::Renew(by) => transition::renew(&claim(by), later),
-        Act::Release(by, true) => transition::release(&token(by), Budget::Burn, 1, later),
-        Act::Release(by, false) => transition::release(&token(by), Budget::GiveBack, 0, later),
-        Act::CountModelCall(by) => transition::count_model_call(&token(by)),
+        Act::Release(by, true) => transition::release(&token(by), seen, Budget::Burn, 1, later),
+        Act::Release(by, false) => {
+            transition::release(&token(by), seen, Budget::GiveBack, 0, later)
+        }
+        Act::CountModelCall(by) => transition::count_model_call(&token(by), seen.model_calls),
         // Sums of eighths are exact.
-        Act::Succeed(by) => transition::succeed(&token(by), &finished("key"), now),
-        Act::Fail(by) => transition::fail(&token(by), &note(), 2, now),
+        Act::Succeed(by) => transition::succeed(&token(by), seen, &finished("key"), now),
+        Act::Fail(by) => transition::fail(&token(by), seen, &note(), 2, now),
         Act::FailUnclaimed => transition::fail_unclaimed(round, &note(), now),
         Act::Retry(prompt) => transition::retry(seen, prompt.as_deref(), "next", now, later, later),
         Act::SetPermanent(permanent) => transition::set_permanent(seen, *permanent, now, later),
         Act::SucceedTagDue(by) => {
-            transition::succeed_tag_due(&token(by), &finished("key"), now, later)
+            transition::succeed_tag_due(&token(by), seen, &finished("key"), now, later)
         }
         Act::Tagged(permanent) => transition::tagged(*permanent),
         Act::Delete => transition::delete(now, later),
@@ -119,6 +121,9 @@ async fn compare(store: &dyn Store, acts: Vec<(Act, bool, u8)>) {
             .then(|| changed(&model, &transition));
         let applied = store.apply(&id, &transition).await.unwrap();
         assert_eq!(applied, expected, "{act:?}");
+        if let Some(after) = &applied {
+            assert!(transition.is_made_in(after), "{act:?}");
+        }
         model = expected.unwrap_or(model);
         assert_eq!(
             store.get(&id).await.unwrap().as_ref(),
@@ -153,7 +158,7 @@ fn sqlite_changes_a_document_as_the_model_does() {
 #[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
 fn mongodb_changes_a_document_as_the_model_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let home = runtime.block_on(super::mongodb());
+    let home = runtime.block_on(super::mongodb(super::MONGODB_URI));
     check_against_model(&runtime, &*home.store);
     runtime.block_on(home.clear());
 }

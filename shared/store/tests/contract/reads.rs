@@ -247,7 +247,7 @@ async fn the_latest_picture_is_reused(store: Arc<dyn Store>) {
 }
 
 async fn a_teacher_reuses_only_own_pictures(store: Arc<dyn Store>) {
-    put(
+    let held = put(
         &*store,
         "a",
         json!({"teacher_id": "t", "claim": claim_of("mine", 1100.0)}),
@@ -255,7 +255,7 @@ async fn a_teacher_reuses_only_own_pictures(store: Arc<dyn Store>) {
     .await;
     let keys = ["key".to_owned()];
     assert_eq!(store.reusable(&keys, None).await.unwrap(), None);
-    let finish = transition::succeed(&token("mine"), &finished("key"), NOW);
+    let finish = transition::succeed(&token("mine"), &held, &finished("key"), NOW);
     let stored = store.apply("a", &finish).await.unwrap();
     assert!(stored.is_some());
     assert_eq!(store.reusable(&keys, None).await.unwrap(), stored);

@@ -1,0 +1,144 @@
+//! The indexes, each named after the query that it serves.
+//!
+//! A pending document is in seven of them, `_id` included, a finished one in eight. No query could do
+//! with another's: `newest_of_teacher` ends with the status, so that a teacher's list of one status
+//! needs none of its own.
+
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::IndexOptions;
+use mongodb::{Database, IndexModel};
+
+/// Waits between tries to make the indexes: doubled from the first to the last.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// `IndexOptionsConflict` and `IndexKeySpecsConflict`: an older version has made it otherwise.
+const MADE_OTHERWISE: [i32; 2] = [85, 86];
+
+/// Made by an older version; no query uses them.
+const RETIRED: [&str; 1] = ["newest_of_teacher_and_status"];
+
+/// An index on a collection.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    collection: &'static str,
+    pub(super) name: &'static str,
+    pub(super) keys: Document,
+    options: IndexOptions,
+}
+
+impl Index {
+    fn on(collection: &'static str, name: &'static str, keys: Document) -> Self {
+        let options = IndexOptions::builder().name(name.to_owned()).build();
+        Self {
+            collection,
+            name,
+            keys,
+            options,
+        }
+    }
+
+    fn unique(mut self) -> Self {
+        self.options.unique = Some(true);
+        self
+    }
+
+    /// Without the documents that lack the field.
+    fn sparse(mut self) -> Self {
+        self.options.sparse = Some(true);
+        self
+    }
+
+    /// With the documents of this status alone.
+    fn of_status(mut self, status: &str) -> Self {
+        self.options.partial_filter_expression = Some(doc! { "s3_upload_status": status });
+        self
+    }
+
+    /// Its documents are deleted when their time has come.
+    fn expiring(mut self) -> Self {
+        self.options.expire_after = Some(Duration::ZERO);
+        self
+    }
+}
+
+/// All of them.
+pub(super) fn all() -> Vec<Index> {
+    let assignments = |name, keys| Index::on("assignments", name, keys);
+    vec![
+        // Sparse, since a document of others may lack it.
+        assignments("id", doc! { "assignment_id": 1 })
+            .unique()
+            .sparse(),
+        assignments("due", doc! { "wake_at": 1 }).sparse(),
+        assignments("newest", doc! { "created_at": -1, "assignment_id": -1 }),
+        assignments(
+            "newest_of_status",
+            doc! { "s3_upload_status": 1, "created_at": -1, "assignment_id": -1 },
+        ),
+        assignments(
+            "newest_of_teacher",
+            doc! { "teacher_id": 1, "created_at": -1, "assignment_id": -1, "s3_upload_status": 1 },
+        ),
+        assignments("sent", doc! { "sent_at": 1 }).of_status("pending"),
+        assignments("finished", doc! { "finished_at": 1 }).sparse(),
+        assignments("reusable", doc! { "reuse_key": 1, "finished_at": -1 }).of_status("success"),
+        assignments(
+            "reusable_of_teacher",
+            doc! { "teacher_id": 1, "reuse_key": 1, "finished_at": -1 },
+        )
+        .of_status("success"),
+        Index::on("limits", "expiry", doc! { "expires_at": 1 }).expiring(),
+        Index::on("workers", "expiry", doc! { "expires_at": 1 }).expiring(),
+        Index::on("workers", "beats", doc! { "at": 1 }),
+    ]
+}
+
+/// Makes the indexes; tries until all are made.
+pub(super) async fn keep_trying(database: Database) {
+    let (mut wait, longest) = AGAIN;
+    while let Err(error) = make(&database).await {
+        tracing::warn!(%error, "the indexes of the store are not made yet");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(longest);
+    }
+}
+
+/// Makes those that are missing, each by a command of its own, so that one that cannot be made keeps
+/// no other from it.
+pub(super) async fn make(database: &Database) -> Result<(), Error> {
+    let mut outcome = Ok(());
+    for index in all() {
+        outcome = outcome.and(make_one(database, index).await);
+    }
+    for name in RETIRED {
+        // It is not there, or costs its writes for a while longer.
+        let assignments = database.collection::<Document>("assignments");
+        let _ = assignments.drop_index(name).await;
+    }
+    outcome
+}
+
+async fn make_one(database: &Database, index: Index) -> Result<(), Error> {
+    let collection = database.collection::<Document>(index.collection);
+    let model = IndexModel::builder()
+        .keys(index.keys)
+        .options(index.options)
+        .build();
+    match collection.create_index(model.clone()).await {
+        Err(error) if is_made_otherwise(&error) => {
+            collection.drop_index(index.name).await?;
+            collection.create_index(model).await.map(drop)
+        }
+        made => made.map(drop),
+    }
+}
+
+fn is_made_otherwise(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => MADE_OTHERWISE.contains(&command.code),
+        _ => false,
+    }
+}
