@@ -17,7 +17,7 @@ use atelier_runtime::config::{
 };
 use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
-use atelier_store::{Indexes, Store};
+use atelier_store::Indexes;
 use atelier_worker::config::{OptimizeConfig, WorkerConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
