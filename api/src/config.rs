@@ -196,7 +196,7 @@ const BODY_TIMEOUT_SECONDS: Setting = Setting {
 };
 const MAX_IN_FLIGHT: Setting = Setting {
     name: "MAX_IN_FLIGHT",
-    default: Some("256"),
+    default: Some("128"),
     help: "Requests that an API works on at a time, 1 to 100000; more are answered 503 at once.",
 };
 const MAX_LONG_POLLS: Setting = Setting {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_runtime::process;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -21,6 +22,9 @@ use crate::connections::{Connections, Noted, Place};
 /// The largest head of a request, and the most that is buffered of a connection, in bytes.
 const MAX_BUFFER: usize = 32 * 1024;
 
+/// Open files that are left to the store, the services and the rest of the process.
+const RESERVED_FILES: usize = 256;
+
 /// What a connection gets while every other is in the middle of a request.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
@@ -34,7 +38,7 @@ pub(crate) async fn serve(
     draining: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
-    let connections = Connections::new(config.max_connections, config.head_timeout);
+    let connections = Connections::new(most(config), config.head_timeout);
     let timeouts = {
         let (connections, draining) = (connections.clone(), draining.clone());
         tokio::spawn(async move { connections.enforce_timeouts(draining).await })
@@ -63,6 +67,19 @@ pub(crate) async fn serve(
     tasks.close();
     tasks.wait().await;
     timeouts.abort();
+}
+
+/// [`ServeConfig::max_connections`], as far as the system allows so many open files.
+fn most(config: &ServeConfig) -> usize {
+    let allowed = process::open_files().saturating_sub(RESERVED_FILES).max(1);
+    if allowed < config.max_connections {
+        tracing::warn!(
+            MAX_CONNECTIONS = config.max_connections,
+            allowed,
+            "fewer connections: the system's limit of open files (ulimit -n) is too low"
+        );
+    }
+    config.max_connections.min(allowed)
 }
 
 async fn connection(

@@ -6,7 +6,6 @@ use atelier_cloud::client::Aws;
 use atelier_runtime::config::{Environment, describe};
 use atelier_runtime::{process, telemetry};
 use atelier_worker::{Config, Services, Worker, health, run};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -39,7 +38,7 @@ async fn work(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let worker = Worker::new(config, services);
     let health_stop = CancellationToken::new();
     if let Some(address) = listen {
-        let listener = TcpListener::bind(address).await?;
+        let listener = process::listen(address)?;
         tokio::spawn(health::serve(worker.clone(), listener, health_stop.clone()));
     }
     let outcome = run(worker, stop).await;

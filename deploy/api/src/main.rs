@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use atelier_api::{ApiConfig, Services};
 use atelier_runtime::config::{Environment, describe};
 use atelier_runtime::{process, telemetry};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -34,8 +33,7 @@ async fn serve() -> anyhow::Result<()> {
 async fn listen(config: ApiConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let services = Services::connect(&config).await?;
     let address = config.http.listen.context("LISTEN_ADDR is not set")?;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
+    let listener =
+        process::listen(address).with_context(|| format!("cannot listen on {address}"))?;
     atelier_server::run(config, services, listener, stop.cancelled_owned()).await
 }

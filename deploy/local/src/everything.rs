@@ -19,7 +19,6 @@ use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
 use atelier_store::Indexes;
 use atelier_worker::config::{OptimizeConfig, WorkerConfig};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -81,8 +80,7 @@ async fn serve(
     let aws = Aws::connect(&configs.api.cloud).await;
     let store = atelier_store::open(&configs.api.store, Indexes::Make).await?;
     let listen = configs.api.http.listen.context("the API has an address")?;
-    let listener = TcpListener::bind(listen)
-        .await
+    let listener = process::listen(listen)
         .with_context(|| format!("cannot listen on {listen}; --port takes another port"))?;
     let address = listener.local_addr()?;
     let services = atelier_api::Services::new(&configs.api, &aws, Arc::clone(&store));

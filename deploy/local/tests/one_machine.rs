@@ -45,6 +45,21 @@ async fn a_prompt_becomes_a_picture_that_readers_get_from_the_cdn() {
 }
 
 #[tokio::test]
+async fn clients_that_only_connect_do_not_use_up_the_open_files() {
+    let data = TempDir::new().unwrap();
+    let atelier = Atelier::start_with_open_files(400, data.path(), &["--model-latency", "0"]);
+    let address = atelier.url.strip_prefix("http://").unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..500 {
+        idle.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    let client = client();
+    post(&client, &atelier.url, "a-1", "A full waiting room").await;
+    let done = finished(&client, &atelier.url, "a-1").await;
+    assert_eq!(done["s3_upload_status"], "success", "{done}");
+}
+
+#[tokio::test]
 async fn fifty_assignments_survive_a_kill() {
     let data = TempDir::new().unwrap();
     let atelier = Atelier::start(data.path(), &["--model-latency", "1"]);

@@ -1,8 +1,11 @@
 //! How every process of ours starts and ends.
 
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,32 @@ pub fn parse_flags(command: clap::Command) -> clap::ArgMatches {
             0
         })
     })
+}
+
+/// How many files this process may have open, connections among them: the limit is raised as far as
+/// the system allows. A shell's usual 1024 would let idle clients keep out the store.
+pub fn open_files() -> usize {
+    let limit = rlimit::increase_nofile_limit(u64::MAX);
+    limit.map_or(1024, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Connections that may wait to be accepted; what is beyond is tried again by its kernel after a
+/// second. The default of `net.core.somaxconn`, which bounds it, since Linux 5.4.
+const BACKLOG: u32 = 4096;
+
+/// Listens on `address`.
+///
+/// # Errors
+/// Where the system refuses it, as for an address in use.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart need not wait for the connections of the process before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Runs `work` on a runtime of its own. An error is printed with its causes; the exit code is 64
@@ -65,8 +94,8 @@ const ONE_STOP: Duration = Duration::from_secs(1);
 pub fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
-    let mut terminate = listen(SignalKind::terminate());
-    let mut interrupt = listen(SignalKind::interrupt());
+    let mut terminate = signals(SignalKind::terminate());
+    let mut interrupt = signals(SignalKind::interrupt());
     tokio::spawn(async move {
         let mut next = async || {
             tokio::select! {
@@ -102,6 +131,6 @@ pub fn grace_over(stop: &CancellationToken, grace: Duration) -> CancellationToke
     over
 }
 
-fn listen(kind: SignalKind) -> tokio::signal::unix::Signal {
+fn signals(kind: SignalKind) -> tokio::signal::unix::Signal {
     signal(kind).expect("signals can be listened to on a runtime")
 }

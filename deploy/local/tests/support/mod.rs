@@ -21,7 +21,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `program` (a name of ours) and reads its standard output.
     pub(crate) fn start(program: &str, flags: &[&str], environment: &[(String, String)]) -> Self {
-        let mut child = Command::new(binary(program))
+        Self::spawn(Command::new(binary(program)), flags, environment)
+    }
+
+    fn spawn(mut command: Command, flags: &[&str], environment: &[(String, String)]) -> Self {
+        let mut child = command
             .args(flags)
             .envs(environment.iter().cloned())
             .stdout(Stdio::piped())
@@ -115,9 +119,21 @@ pub(crate) struct Atelier {
 
 impl Atelier {
     pub(crate) fn start(data: &Path, flags: &[&str]) -> Self {
+        Self::run(Command::new(binary("atelier")), data, flags)
+    }
+
+    /// With at most so many open files.
+    pub(crate) fn start_with_open_files(most: usize, data: &Path, flags: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited]).arg(binary("atelier"));
+        Self::run(shell, data, flags)
+    }
+
+    fn run(command: Command, data: &Path, flags: &[&str]) -> Self {
         let mut all = vec!["--port", "0", "--data", data.to_str().unwrap()];
         all.extend(flags);
-        let process = Process::start("atelier", &all, &[]);
+        let process = Process::spawn(command, &all, &[]);
         let said = process.read_until(|line| line.starts_with("Atelier is ready"));
         let url = said.last().unwrap().split_whitespace().last().unwrap();
         Self {
