@@ -76,7 +76,7 @@ fn most(config: &ServeConfig) -> usize {
         tracing::warn!(
             MAX_CONNECTIONS = config.max_connections,
             allowed,
-            "fewer connections: the system's limit of open files (ulimit -n) is too low"
+            "fewer connections: the system's limit of open files is too low"
         );
     }
     config.max_connections.min(allowed)
