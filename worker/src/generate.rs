@@ -16,6 +16,9 @@ use crate::config::options::WorkerConfig;
 
 use atelier_cloud::client::Aws;
 use atelier_runtime::telemetry::metrics;
+use aws_sdk_bedrockruntime::config::http::HttpResponse;
+use aws_sdk_bedrockruntime::error::SdkError;
+use aws_sdk_bedrockruntime::operation::invoke_model::{InvokeModelError, InvokeModelOutput};
 use aws_sdk_bedrockruntime::primitives::Blob;
 use limit::{Limit, Room};
 use picture::NoPicture;
@@ -23,6 +26,8 @@ pub use picture::{GenerateError, Original};
 use spec::Family;
 pub use spec::ModelSpec;
 use tokio::sync::Notify;
+
+type InvokeError = SdkError<InvokeModelError, HttpResponse>;
 
 #[derive(Debug)]
 struct Model {
@@ -137,6 +142,25 @@ impl Models {
         }
     }
 
+    /// Tries whether each model lets us call it, in the list's order, by a request that it refuses
+    /// for what it lacks. That costs nothing.
+    pub async fn check(&self) -> Vec<(String, Result<(), String>)> {
+        let mut checked = Vec::new();
+        for id in self.ids() {
+            let tried = match self.invoke(id, "{}").await.map_err(refusal::classify) {
+                Err(
+                    NoPicture::Model(why)
+                    | NoPicture::Credentials(why)
+                    | NoPicture::Away(why)
+                    | NoPicture::Overloaded(why),
+                ) => Err(why),
+                Ok(_) | Err(_) => Ok(()),
+            };
+            checked.push((id.to_owned(), tried));
+        }
+        checked
+    }
+
     /// Calls `model` if it takes the prompt and has room.
     async fn attempt<E, F>(
         &self,
@@ -245,19 +269,24 @@ impl Models {
         Tried::Refused(Refused::Us, why)
     }
 
+    async fn invoke(&self, id: &str, request: &str) -> Result<InvokeModelOutput, InvokeError> {
+        self.client
+            .invoke_model()
+            .model_id(id)
+            .content_type("application/json")
+            .accept("application/json")
+            .body(Blob::new(request))
+            .send()
+            .await
+    }
+
     async fn call(&self, model: &Model, prompt: &str) -> Result<Vec<u8>, NoPicture> {
         let request = match model.spec.family {
             Family::Amazon => amazon::request(prompt),
             Family::Stability => stability::request(prompt),
         };
         let answer = self
-            .client
-            .invoke_model()
-            .model_id(model.spec.id())
-            .content_type("application/json")
-            .accept("application/json")
-            .body(Blob::new(request.to_string()))
-            .send()
+            .invoke(model.spec.id(), &request.to_string())
             .await
             .map_err(refusal::classify)?;
         // Decoding megabytes of base64 must not hold up the runtime's other jobs.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atelier_embedded::cloud;
 use atelier_embedded::model::{Behavior, Settings};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Makes the pictures of an education portal: API, workers and the cloud they use, all in this
 /// process.
@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Reads the store and the bucket and lists what does not fit together. Exit code 0: nothing,
     /// 1: something, 2: it could not be found out.
     Audit(Audit),
+    /// Tries what workers and API need of store, queues, bucket, models and clock, with the role
+    /// that it runs under. Exit code 0: nothing is missing, 1: something is.
+    Doctor(Doctor),
     /// Makes the indexes of the store that `STORE_URL` names, and returns when they are made. An API
     /// makes them as well when it starts, and a worker none.
     Indexes,
@@ -93,6 +96,30 @@ pub(crate) struct Audit {
     /// One JSON object on stdout instead of lines for people.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The data directory of a running `atelier` or `atelier cloud`; without it the environment
+    /// says where the services are.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Tries only what this one needs; without it what either does.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) of: Option<Role>,
+    /// One JSON object on stdout instead of lines for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// It sends jobs and deletes pictures.
+    Api,
+    /// It does jobs.
+    Worker,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,8 +1,9 @@
-//! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier
-//! indexes`.
+//! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier doctor`;
+//! `atelier indexes`.
 
 mod audit;
 mod cloud;
+mod doctor;
 mod environment;
 mod everything;
 mod flags;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         None => everything::main(&flags.here, &flags.fleet),
         Some(Command::Cloud(here)) => cloud::main(&here),
         Some(Command::Audit(audit)) => audit::main(&audit),
+        Some(Command::Doctor(doctor)) => doctor::main(&doctor),
         Some(Command::Indexes) => indexes::main(),
     }
 }
@@ -41,6 +43,9 @@ fn command() -> clap::Command {
         })
         .mut_subcommand("audit", |it| {
             it.after_help(describe(audit::Config::SETTINGS, &[]))
+        })
+        .mut_subcommand("doctor", |it| {
+            it.after_help(describe(atelier_worker::Config::SETTINGS, &[]))
         })
         .mut_subcommand("indexes", |it| {
             it.after_help(describe(indexes::SETTINGS, &[]))

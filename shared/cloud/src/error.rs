@@ -5,7 +5,6 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// What went wrong with a call to AWS, by what it means. The text is the whole chain of causes.
@@ -65,7 +64,7 @@ where
     E: Error + ProvideErrorMetadata + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        let mut text = DisplayErrorContext(&error).to_string();
+        let mut text = words(&error);
         if has_cause::<CredentialsError>(&error) {
             return Self::Credentials(text);
         }
@@ -85,6 +84,49 @@ where
             .unwrap_or_default();
         classify(code, status, text)
     }
+}
+
+/// The most of an answer's body that is shown where it has neither code nor message, in bytes.
+const MAX_BODY_BYTES: usize = 300;
+
+/// What a service answered: status, code, message, request id. Where there is no answer, the causes.
+fn words<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    let (Some(service), Some(answer)) = (error.as_service_error(), error.raw_response()) else {
+        return chain(error);
+    };
+    let mut words = answer.status().as_u16().to_string();
+    if let Some(code) = service.code() {
+        words.push_str(&format!(" {code}"));
+    }
+    if let Some(message) = service.message() {
+        words.push_str(&format!(": {message}"));
+    }
+    if service.code().is_none() && service.message().is_none() {
+        let body = answer.body().bytes().unwrap_or_default();
+        let start = String::from_utf8_lossy(&body[..body.len().min(MAX_BODY_BYTES)]);
+        words.push_str(&format!(" without a code: {start:?}"));
+    }
+    if let Some(id) = service.meta().extra("aws_request_id") {
+        words.push_str(&format!(" (request {id})"));
+    }
+    words
+}
+
+/// An error and its causes, each once.
+fn chain(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !words.ends_with(&more) {
+            words.push_str(&format!(": {more}"));
+        }
+        next = cause.source();
+    }
+    words
 }
 
 /// Sorts a service's error code, as the services' API references list them, else by HTTP status.

@@ -366,6 +366,31 @@ impl Queue {
         }
     }
 
+    /// Tries whether the queue lets us read its attributes, and hide and delete a message, without
+    /// one: a receipt that names no message is refused after the permission was looked at. What
+    /// cannot be tried without a message: to send and to receive.
+    ///
+    /// # Errors
+    /// Where it does not answer, or refuses.
+    pub async fn check(&self) -> Result<(), QueueError> {
+        self.depth().await?;
+        let no_message = Receipt {
+            handle: "no message".to_owned(),
+            received_at: Instant::now(),
+        };
+        for tried in [
+            self.change_visibility(&no_message, Duration::ZERO).await,
+            self.delete(&no_message).await,
+        ] {
+            match tried {
+                Ok(()) | Err(QueueError::StaleReceipt(_)) => {}
+                Err(QueueError::Cloud(CloudError::Refused { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// How much lies in the queue.
     ///
     /// # Errors

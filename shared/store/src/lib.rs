@@ -2,8 +2,10 @@
 //! what both must do.
 
 pub mod config;
+pub mod guarantees;
 mod mongo;
 mod sqlite;
+pub mod survey;
 mod unreadable;
 
 use std::fmt::Debug;

@@ -35,6 +35,7 @@ use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
+use crate::survey::Nodes;
 use crate::unreadable::{LOOK_AGAIN, Unreadable};
 use documents::{Stored, filter_of, to_document, update_of};
 use error::{Late, WriteFault, away};
@@ -125,6 +126,31 @@ impl MongoStore {
         let _ = tokio::time::timeout(TIMEOUT, &mut making).await;
         self.indexing = Some(making);
         self
+    }
+
+    /// The machines behind the address.
+    pub(crate) async fn nodes(&self) -> Result<Nodes, StoreError> {
+        let hello = match read(self.database.run_command(doc! { "hello": 1 })).await {
+            Ok(hello) => hello,
+            // The name of the same command in older servers.
+            Err(_) => read(self.database.run_command(doc! { "isMaster": 1 })).await?,
+        };
+        let members = |of: &str| hello.get_array(of).map_or(0, Vec::len);
+        Ok(if hello.get_str("msg").is_ok_and(|it| it == "isdbgrid") {
+            Nodes::Sharded
+        } else if hello.contains_key("setName") {
+            Nodes::ReplicaSet {
+                data: members("hosts") + members("passives"),
+                arbiters: members("arbiters"),
+            }
+        } else {
+            Nodes::One
+        })
+    }
+
+    /// Names of the indexes that are not there.
+    pub(crate) async fn missing_indexes(&self) -> Result<Vec<&'static str>, StoreError> {
+        read(indexes::missing(&self.database)).await
     }
 
     /// Makes the indexes that are missing, however long that takes.

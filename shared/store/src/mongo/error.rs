@@ -50,19 +50,19 @@ impl WriteFault {
             (_, Some(code)) if OF_THE_DOCUMENT.contains(&code) => Self::Refused(error),
             (ErrorKind::InvalidArgument { .. }, _) => Self::Refused(error),
             (ErrorKind::ServerSelection { .. }, _) => Self::NotSent(error),
-            _ => Self::Unclear(error.into()),
+            _ => Self::Unclear(words(&error)),
         }
     }
 
     /// What it means where nothing more can be found out.
     pub(super) fn give_up(self, id: &str) -> StoreError {
         match self {
-            Self::Refused(source) => StoreError::Unreadable {
+            Self::Refused(error) => StoreError::Unreadable {
                 id: id.to_owned(),
-                source: source.into(),
+                source: words(&error),
             },
-            Self::NotSent(error) => StoreError::Away(error.into()),
-            Self::Duplicate(error) => StoreError::Away(Undecided(error.into()).into()),
+            Self::NotSent(error) => away(error),
+            Self::Duplicate(error) => StoreError::Away(Undecided(words(&error)).into()),
             Self::Unclear(error) => StoreError::Away(Undecided(error).into()),
         }
     }
@@ -78,7 +78,12 @@ fn code(error: &Error) -> Option<i32> {
 }
 
 pub(super) fn away(error: Error) -> StoreError {
-    StoreError::Away(error.into())
+    StoreError::Away(words(&error))
+}
+
+/// What is wrong, without the answer's bytes.
+fn words(error: &Error) -> Box<dyn std::error::Error + Send + Sync> {
+    error.kind.to_string().into()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::IndexOptions;
@@ -16,6 +17,9 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// `IndexOptionsConflict` and `IndexKeySpecsConflict`: an older version has made it otherwise.
 const MADE_OTHERWISE: [i32; 2] = [85, 86];
+
+/// `NamespaceNotFound`.
+const NO_COLLECTION: i32 = 26;
 
 /// Made by an older version; no query uses them.
 const RETIRED: [&str; 1] = ["newest_of_teacher_and_status"];
@@ -106,6 +110,23 @@ pub(super) async fn keep_trying(database: Database) {
     }
 }
 
+/// Names of those that are not there, or are made of other fields.
+pub(super) async fn missing(database: &Database) -> Result<Vec<&'static str>, Error> {
+    let mut missing = Vec::new();
+    for index in all() {
+        let collection = database.collection::<Document>(index.collection);
+        let there: Vec<IndexModel> = match collection.list_indexes().await {
+            Ok(cursor) => cursor.try_collect().await?,
+            Err(error) if has_code(&error, &[NO_COLLECTION]) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        if !there.iter().any(|it| it.keys == index.keys) {
+            missing.push(index.name);
+        }
+    }
+    Ok(missing)
+}
+
 /// Makes those that are missing, each by a command of its own, so that one that cannot be made keeps
 /// no other from it.
 pub(super) async fn make(database: &Database) -> Result<(), Error> {
@@ -128,7 +149,7 @@ async fn make_one(database: &Database, index: Index) -> Result<(), Error> {
         .options(index.options)
         .build();
     match collection.create_index(model.clone()).await {
-        Err(error) if is_made_otherwise(&error) => {
+        Err(error) if has_code(&error, &MADE_OTHERWISE) => {
             collection.drop_index(index.name).await?;
             collection.create_index(model).await.map(drop)
         }
@@ -136,9 +157,9 @@ async fn make_one(database: &Database, index: Index) -> Result<(), Error> {
     }
 }
 
-fn is_made_otherwise(error: &Error) -> bool {
+fn has_code(error: &Error, codes: &[i32]) -> bool {
     match error.kind.as_ref() {
-        ErrorKind::Command(command) => MADE_OTHERWISE.contains(&command.code),
+        ErrorKind::Command(command) => codes.contains(&command.code),
         _ => false,
     }
 }

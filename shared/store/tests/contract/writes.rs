@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{NOW, assignment, at, claim_of, delete, finished, for_every_store, put, status, token};
 use atelier_domain::assignment::{Assignment, FailureNote, Status};
 use atelier_domain::transition::{self, Budget, Transition};
-use atelier_store::{Insert, Store};
+use atelier_store::{Filter, Insert, Store, guarantees};
 
 for_every_store!(
     an_id_is_taken_once,
@@ -23,7 +23,8 @@ for_every_store!(
     races:
         sixteen_racing_claims_end_in_one,
         racing_sweeps_take_a_due_document_once,
-        of_racing_counts_from_one_value_one_is_made;
+        of_racing_counts_from_one_value_one_is_made,
+        what_a_store_must_guarantee_is_tried;
     other_races:
         racing_inserts_store_one,
         racing_charges_are_all_counted,
@@ -436,4 +437,15 @@ async fn times_come_back_as_they_went(store: Arc<dyn Store>) {
 
 async fn the_store_answers_a_ping(store: Arc<dyn Store>) {
     store.ping().await.unwrap();
+}
+
+/// Fails on a store that keeps a promise only by luck; leaves nothing that anybody sees.
+async fn what_a_store_must_guarantee_is_tried(store: Arc<dyn Store>) {
+    for _ in 0..2 {
+        guarantees::check(store.as_ref()).await.unwrap();
+    }
+    let listed = store.list(&Filter::default(), None, 10).await.unwrap();
+    assert_eq!(listed, []);
+    let all = store.scan(None, 10).await.unwrap();
+    assert_eq!(all.len(), 1, "{all:?}");
 }

@@ -1,0 +1,51 @@
+//! What a store is made of, for those who look after it.
+
+use crate::config::StoreConfig;
+use crate::{MongoStore, SqliteStore, StoreError};
+
+/// The machines that hold the documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    /// A SQLite file.
+    File,
+    /// One server: what it acknowledged is lost with its disk.
+    One,
+    /// A replica set.
+    ReplicaSet {
+        /// Members that hold data.
+        data: usize,
+        /// Members that only vote.
+        arbiters: usize,
+    },
+    /// A sharded cluster, behind its router.
+    Sharded,
+}
+
+/// The result of a survey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// The machines that hold the documents.
+    pub nodes: Nodes,
+    /// Indexes that are not there, by name; without them queries read everything.
+    pub missing_indexes: Vec<&'static str>,
+}
+
+/// Asks the store of `config` what it is made of. Changes nothing.
+///
+/// # Errors
+///
+/// [`StoreError::Away`] where it does not answer.
+pub async fn survey(config: &StoreConfig) -> Result<Survey, StoreError> {
+    if let Some(path) = config.url.strip_prefix("sqlite:") {
+        SqliteStore::open(path.as_ref())?;
+        return Ok(Survey {
+            nodes: Nodes::File,
+            missing_indexes: Vec::new(),
+        });
+    }
+    let store = MongoStore::open(&config.url, config.pool).await?;
+    Ok(Survey {
+        nodes: store.nodes().await?,
+        missing_indexes: store.missing_indexes().await?,
+    })
+}
