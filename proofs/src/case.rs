@@ -229,6 +229,7 @@ impl Case {
             wake_at,
             permanent: None,
             counts: Vec::new(),
+            shows: None,
         };
         self.store
             .apply(&self.id, &Transition { guard, edits })

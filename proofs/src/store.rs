@@ -197,6 +197,25 @@ impl Store for GatedStore {
         .await
     }
 
+    async fn of_others(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.pass("of_others", |store| async move {
+            store.of_others(after.as_deref(), limit).await
+        })
+        .await
+    }
+
+    async fn count_of_others(&self, cap: u32) -> Result<u32, StoreError> {
+        self.pass("count_of_others", move |store| async move {
+            store.count_of_others(cap).await
+        })
+        .await
+    }
+
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let heartbeat = heartbeat.clone();
         self.pass("record heartbeat", |store| async move {

@@ -11,7 +11,7 @@ pub mod generate;
 pub mod health;
 mod heartbeat;
 mod lease;
-mod optimize;
+pub mod optimize;
 mod panic;
 mod polls;
 mod reuse;

@@ -1,4 +1,5 @@
-//! Makes the model's picture ready to be stored, on as many threads as there are cores.
+//! Makes a picture ready to be stored, on as many threads as there are cores: a model's, and in an
+//! import another program's.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::generate::Original;
 
 /// Where pictures are made smaller. Jobs that wait for a core cost nothing meanwhile.
 #[derive(Debug)]
-pub(crate) struct Optimizer {
+pub struct Optimizer {
     settings: Settings,
     /// Whether an AVIF is stored beside the WebP.
     pub(crate) avif: bool,
@@ -23,16 +24,33 @@ pub(crate) struct Optimizer {
 
 /// A picture that is ready to be stored.
 #[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) bytes: Bytes,
-    pub(crate) content_type: &'static str,
-    pub(crate) original_format: String,
-    pub(crate) optimized: bool,
-    pub(crate) metadata: ImageMetadata,
+pub struct Ready {
+    /// The file.
+    pub bytes: Bytes,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// `png`, `jpeg`, `webp` or `gif`: what it was made from.
+    pub original_format: String,
+    /// Whether the bytes are the optimized picture or the original.
+    pub optimized: bool,
+    /// What optimizing did.
+    pub metadata: ImageMetadata,
+}
+
+/// Why a picture of another program cannot be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The bytes are no image.
+    #[error("it cannot be read as a picture")]
+    NoImage(#[source] OptimizeError),
+    /// The optimizer panicked.
+    #[error("optimizing it panicked: {0}")]
+    Panicked(String),
 }
 
 impl Optimizer {
-    pub(crate) fn new(config: &OptimizeConfig) -> Self {
+    /// As configured.
+    pub fn new(config: &OptimizeConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, Into::into);
         Self {
             settings: Settings {
@@ -57,6 +75,24 @@ impl Optimizer {
     pub(crate) async fn optimize(&self, original: &Arc<Original>) -> Result<Ready, JobError> {
         let (settings, original) = (self.settings.clone(), Arc::clone(original));
         self.on_a_core(move || ready(&original, &settings)).await?
+    }
+
+    /// The WebP of a picture that `model` made for another program; the picture itself where that
+    /// cannot be made or would not be smaller.
+    ///
+    /// # Errors
+    /// See [`Unusable`].
+    pub async fn import(&self, picture: Bytes, model: String) -> Result<Ready, Unusable> {
+        let settings = self.settings.clone();
+        let made = self.on_a_core(move || match optimized(&picture, &model, &settings) {
+            Ok(ready) if ready.bytes.len() < picture.len() => Ok(ready),
+            Ok(_) => original(&picture).ok_or(OptimizeError::NotAnImage),
+            Err(error) => still_an_image(&picture, &error).ok_or(error),
+        });
+        match made.await {
+            Ok(made) => made.map_err(Unusable::NoImage),
+            Err(error) => Err(Unusable::Panicked(error.to_string())),
+        }
     }
 
     /// The AVIF of `original`.
@@ -98,39 +134,37 @@ fn unforeseen(cause: String) -> JobError {
 }
 
 fn ready(original: &Original, settings: &Settings) -> Result<Ready, JobError> {
-    let provenance = Provenance {
-        model: &original.model,
-    };
-    let size = original.bytes.len() as u64;
-    match atelier_optimize::optimize(&original.bytes, settings, &provenance) {
-        Ok(picture) => Ok(Ready {
-            content_type: picture.format.content_type(),
-            original_format: sniff(&original.bytes)
-                .map_or("png", |(format, _)| format.name())
-                .to_owned(),
-            optimized: true,
-            metadata: ImageMetadata::new(
-                size,
-                picture.bytes.len() as u64,
-                picture.format.name(),
-                format!("{}x{}", picture.width, picture.height),
-            ),
-            bytes: picture.bytes.into(),
-        }),
-        Err(error) => as_it_came(original, error),
-    }
+    optimized(&original.bytes, &original.model, settings)
+        .or_else(|error| as_it_came(original, error))
+}
+
+fn optimized(bytes: &[u8], model: &str, settings: &Settings) -> Result<Ready, OptimizeError> {
+    let picture = atelier_optimize::optimize(bytes, settings, &Provenance { model })?;
+    Ok(Ready {
+        content_type: picture.format.content_type(),
+        original_format: sniff(bytes)
+            .map_or("png", |(format, _)| format.name())
+            .to_owned(),
+        optimized: true,
+        metadata: ImageMetadata::new(
+            bytes.len() as u64,
+            picture.bytes.len() as u64,
+            picture.format.name(),
+            format!("{}x{}", picture.width, picture.height),
+        ),
+        bytes: picture.bytes.into(),
+    })
 }
 
 fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, JobError> {
-    let claimed = sniff(&original.bytes).filter(|_| error.is_still_an_image());
-    let Some((format, dimensions)) = claimed else {
+    let cause = chain(&error);
+    let Some(ready) = still_an_image(&original.bytes, &error) else {
         return Err(JobError::Retryable {
             failure: Failure::Unforeseen,
-            cause: chain(&error),
+            cause,
             fault: Fault::of_model("no picture"),
         });
     };
-    let cause = chain(&error);
     if error.is_about_memory() {
         tracing::error!(
             alert = true,
@@ -142,11 +176,22 @@ fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, JobErr
     } else {
         tracing::warn!(cause, "the original is stored: it cannot be optimized");
     }
-    let size = original.bytes.len() as u64;
+    Ok(ready)
+}
+
+/// What could not be optimized, as it came, where it is an image all the same.
+fn still_an_image(bytes: &[u8], error: &OptimizeError) -> Option<Ready> {
+    error.is_still_an_image().then(|| original(bytes)).flatten()
+}
+
+/// The bytes as they came, if they begin like an image.
+fn original(bytes: &[u8]) -> Option<Ready> {
+    let (format, dimensions) = sniff(bytes)?;
+    let size = bytes.len() as u64;
     let dimensions =
         dimensions.map_or(String::new(), |(width, height)| format!("{width}x{height}"));
-    Ok(Ready {
-        bytes: Bytes::copy_from_slice(&original.bytes),
+    Some(Ready {
+        bytes: Bytes::copy_from_slice(bytes),
         content_type: format.content_type(),
         original_format: format.name().to_owned(),
         optimized: false,

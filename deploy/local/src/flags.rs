@@ -36,6 +36,10 @@ pub(crate) enum Command {
     /// Makes the indexes of the store that `STORE_URL` names, and returns when they are made. An API
     /// makes them as well when it starts, and a worker none.
     Indexes,
+    /// Brings an existing portal over: stores each old picture like one of ours, and writes that into
+    /// its document. What is there stays, and the same command goes on where a run ended. Exit code
+    /// 0: all were imported, 1: some could not be, or the run ended early, 64: bad usage.
+    Import(Import),
 }
 
 /// Options of the embedded cloud.
@@ -120,6 +124,46 @@ pub(crate) enum Role {
     Api,
     /// It does jobs.
     Worker,
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The data directory of a running `atelier` or `atelier cloud`; without it the environment
+    /// says where store and bucket are.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Imports what this file lists, and nothing else: lines of `assignment_id,name`. Without it, all
+    /// documents of the store that have an `s3_image_name` and no picture of ours.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Option<PathBuf>,
+    /// The bucket of the old pictures. [default: S3_BUCKET_NAME]
+    #[arg(long, value_name = "BUCKET", conflicts_with = "from_dir")]
+    pub(crate) from_bucket: Option<String>,
+    /// The folder of the old pictures, in place of a bucket.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from_dir: Option<PathBuf>,
+    /// What stands before each name in the bucket or the folder, such as `images/`.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) from_prefix: String,
+    /// The model that made the old pictures, for documents that name none.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Reads and optimizes, but stores and writes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Documents that are begun in a second at most, 1 to 10000. [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) per_second: Option<u32>,
+    /// Documents at a time, 1 to 256.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// The largest old picture that is taken, in MiB, 1 to 4096.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) max_mib: u32,
+    /// Writes a report as JSON, with every skipped document and why.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,5 @@
 //! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier doctor`;
-//! `atelier indexes`.
+//! `atelier import`; `atelier indexes`.
 
 mod audit;
 mod cloud;
@@ -7,6 +7,7 @@ mod doctor;
 mod environment;
 mod everything;
 mod flags;
+mod import;
 mod indexes;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Cloud(here)) => cloud::main(&here),
         Some(Command::Audit(audit)) => audit::main(&audit),
         Some(Command::Doctor(doctor)) => doctor::main(&doctor),
+        Some(Command::Import(import)) => import::main(&import),
         Some(Command::Indexes) => indexes::main(),
     }
 }
@@ -46,6 +48,9 @@ fn command() -> clap::Command {
         })
         .mut_subcommand("doctor", |it| {
             it.after_help(describe(atelier_worker::Config::SETTINGS, &[]))
+        })
+        .mut_subcommand("import", |it| {
+            it.after_help(describe(import::Config::SETTINGS, &[]))
         })
         .mut_subcommand("indexes", |it| {
             it.after_help(describe(indexes::SETTINGS, &[]))

@@ -55,6 +55,17 @@ pub struct Found {
     pub label: Option<Label>,
 }
 
+/// What was fetched of an object of any size.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// All of it.
+    Whole(Bytes, Box<Found>),
+    /// Nothing: it has this many bytes, which is more than was asked for.
+    TooLarge(u64),
+    /// Nothing lies there.
+    Absent,
+}
+
 /// When a put may happen.
 #[derive(Clone, Debug)]
 pub enum Condition {
@@ -334,6 +345,22 @@ impl Pictures {
         key: &str,
         picture: PictureRef<'_>,
     ) -> Result<Option<(Bytes, Found)>, CloudError> {
+        Ok(match self.fetch(key, picture, u64::MAX).await? {
+            Fetched::Whole(bytes, found) => Some((bytes, *found)),
+            Fetched::TooLarge(_) | Fetched::Absent => None,
+        })
+    }
+
+    /// The bytes under `key`, if they are at most `limit`.
+    ///
+    /// # Errors
+    /// Where the bucket does not answer, or refuses.
+    pub async fn fetch(
+        &self,
+        key: &str,
+        picture: PictureRef<'_>,
+        limit: u64,
+    ) -> Result<Fetched, CloudError> {
         self.tried("download", picture, &self.download, &mut 0, || async {
             let answer = self
                 .client
@@ -344,6 +371,11 @@ impl Pictures {
                 .await;
             match answer {
                 Ok(object) => {
+                    let size = object.content_length.unwrap_or_default();
+                    let size = u64::try_from(size).unwrap_or_default();
+                    if size > limit {
+                        return Ok(Fetched::TooLarge(size));
+                    }
                     let found = Found {
                         etag: object.e_tag.unwrap_or_default(),
                         content_type: object.content_type.unwrap_or_default(),
@@ -351,10 +383,10 @@ impl Pictures {
                     };
                     let body = object.body.collect().await;
                     let body = body.map_err(|error| CloudError::Away(format!("{error:?}")))?;
-                    Ok(Some((body.into_bytes(), found)))
+                    Ok(Fetched::Whole(body.into_bytes(), found.into()))
                 }
                 Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
-                    Ok(None)
+                    Ok(Fetched::Absent)
                 }
                 Err(error) => Err(error.into()),
             }

@@ -12,6 +12,8 @@
 //!             └─────────┴──── delete, from any of the four ───────┴──► deleted
 //! ```
 //!
+//! An import moves what another program made, `no_image` and `failed` to `success`.
+//!
 //! Every write of a worker has its claim's token and `pending` in the guard, so a worker whose
 //! claim was taken over, or whose assignment is final or deleted, changes nothing.
 //!
@@ -44,6 +46,31 @@ pub struct Guard {
     pub permanent: Option<bool>,
     /// Its counts are these.
     pub counts: Vec<(Count, u32)>,
+    /// Its picture and its prompt are these.
+    pub shows: Option<Shows>,
+}
+
+/// What a document shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shows {
+    /// [`Assignment::s3_image_key`] as it reads: `s3_image_name` where another program wrote that
+    /// alone.
+    pub picture: Option<String>,
+    /// [`Assignment::prompt`].
+    pub prompt: String,
+}
+
+impl Shows {
+    fn of(document: &Assignment) -> Self {
+        Self {
+            picture: document.s3_image_key.clone(),
+            prompt: document.prompt.clone(),
+        }
+    }
+
+    fn is_shown_by(&self, document: &Assignment) -> bool {
+        self.picture == document.s3_image_key && self.prompt == document.prompt
+    }
 }
 
 /// A field that counts something, 0 where it is absent.
@@ -127,6 +154,7 @@ impl Guard {
             wake_at: None,
             permanent: None,
             counts: Vec::new(),
+            shows: None,
         }
     }
 
@@ -166,6 +194,10 @@ impl Guard {
             && self.round.is_none_or(|round| document.round == round)
             && self.wake_at.is_none_or(|at| document.wake_at == Some(at))
             && self.permanent.is_none_or(|it| document.permanent == it)
+            && self
+                .shows
+                .as_ref()
+                .is_none_or(|it| it.is_shown_by(document))
             && self
                 .counts
                 .iter()
@@ -476,6 +508,47 @@ pub fn tagged(permanent: bool) -> Transition {
             permanent: Some(permanent),
             ..Guard::status(&[Status::Success])
         })
+}
+
+/// A picture that another program made, and that an import stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The key of the picture in the bucket.
+    pub key: String,
+    /// Its address at the CDN, if one is configured.
+    pub url: Option<String>,
+    /// What optimizing did.
+    pub metadata: ImageMetadata,
+    /// The model that made it, if that is known.
+    pub model: Option<String>,
+}
+
+/// Whatever shows another program's picture, or none, and is not at work -> `success` with the
+/// picture of the import. Refused if the document, as it was `seen`, shows something else by now.
+/// `finished_at` stays as it is: the fleet did not make the picture, and counts what it makes by
+/// that.
+pub fn import(seen: &Assignment, imported: &Imported, now: Timestamp) -> Transition {
+    let mut edits = Edits::new()
+        .set("s3_upload_status", Status::Success)
+        .set("s3_image_key", &imported.key)
+        .set("image_metadata", &imported.metadata)
+        .set("updated_at", now)
+        .unset(&["failure"]);
+    if let Some(url) = &imported.url {
+        edits = edits.set("cloudfront_url", url);
+    }
+    if seen.prompt_hash.is_empty() {
+        edits = edits.set("prompt_hash", prompt_hash(&seen.prompt));
+    }
+    if let (None, Some(model)) = (&seen.model, &imported.model) {
+        edits = edits.set("model", model);
+    }
+    edits.when(Guard {
+        round: Some(seen.round),
+        permanent: Some(seen.permanent),
+        shows: Some(Shows::of(seen)),
+        ..Guard::status(&[Status::Success, Status::Failed, Status::NoImage])
+    })
 }
 
 /// Any status but `deleted` -> `deleted`: leaves a tombstone, without the personal data. Its

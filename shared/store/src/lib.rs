@@ -73,8 +73,8 @@ pub struct Position {
 /// whichever machine fails next, it is not undone. Every read sees what is durable.
 ///
 /// Other programs write documents too ([`atelier_domain::foreign`]). One that cannot be read is
-/// reported once. [`Store::list`] and [`Store::scan`] show something in its place; the other lists
-/// leave it out, so that they may have fewer than `limit` documents.
+/// reported once. [`Store::list`], [`Store::scan`] and [`Store::of_others`] show something in its
+/// place; the other lists leave it out, so that they may have fewer than `limit` documents.
 ///
 /// # Errors
 ///
@@ -155,6 +155,17 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Every document, tombstones included, by id upwards, after `after`, at most `limit`.
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError>;
+
+    /// Documents whose picture another program named (`s3_image_name`), by id upwards, after
+    /// `after`, at most `limit`. Those that have a picture of ours by now are among them.
+    async fn of_others(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError>;
+
+    /// How many documents [`Store::of_others`] has in all its pages; counting stops at `cap`.
+    async fn count_of_others(&self, cap: u32) -> Result<u32, StoreError>;
 
     /// Replaces the worker's last heartbeat. A heartbeat is deleted when it is an hour old or more.
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;

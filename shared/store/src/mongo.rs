@@ -511,6 +511,26 @@ impl Store for MongoStore {
         Ok(self.shown(self.documents(call).await?))
     }
 
+    async fn of_others(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let call = self
+            .assignments
+            .find(documents::of_others_after(after.unwrap_or_default()))
+            .sort(doc! { "assignment_id": 1 })
+            .limit(limit.into());
+        Ok(self.shown(self.documents(call).await?))
+    }
+
+    async fn count_of_others(&self, cap: u32) -> Result<u32, StoreError> {
+        self.count(documents::of_others_after(""), cap).await
+    }
+
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let mut document = documents::plain(heartbeat);
         let expires_at = heartbeat.at + KEEP;

@@ -392,6 +392,27 @@ impl Store for SqliteStore {
         Ok(self.shown(&rows))
     }
 
+    async fn of_others(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let after = after.unwrap_or_default().to_owned();
+        let rows = self
+            .read(move |connection| {
+                queries::rows(connection, queries::OF_OTHERS, params![after, limit])
+            })
+            .await?;
+        Ok(self.shown(&rows))
+    }
+
+    async fn count_of_others(&self, cap: u32) -> Result<u32, StoreError> {
+        self.read(move |connection| {
+            queries::number(connection, queries::COUNT_OF_OTHERS, params![cap])
+        })
+        .await
+    }
+
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let (worker, at) = (heartbeat.worker.clone(), heartbeat.at.seconds());
         let text = serde_json::to_string(heartbeat).expect("a heartbeat is plain data");

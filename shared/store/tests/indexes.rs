@@ -74,6 +74,8 @@ async fn ask_everything(store: &dyn Store) {
     store.finished_since(NOW, 9).await.unwrap();
     store.charge("subject", 4_000_000_020).await.unwrap();
     store.scan(Some("a"), 9).await.unwrap();
+    store.of_others(Some("a"), 9).await.unwrap();
+    store.count_of_others(9).await.unwrap();
     store.record_heartbeat(&heartbeat()).await.unwrap();
     store.heartbeats(NOW).await.unwrap();
 }

@@ -123,6 +123,18 @@ impl Store for OddStore {
         self.store.scan(after, limit).await
     }
 
+    async fn of_others(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Assignment>, StoreError> {
+        self.store.of_others(after, limit).await
+    }
+
+    async fn count_of_others(&self, cap: u32) -> Result<u32, StoreError> {
+        self.store.count_of_others(cap).await
+    }
+
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         assert!(self.oddity != Oddity::HeartbeatPanics, "an ordered panic");
         self.store.record_heartbeat(heartbeat).await

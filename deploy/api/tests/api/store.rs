@@ -118,6 +118,12 @@ impl Store for MoodyStore {
     async fn scan(&self, after: Option<&str>, limit: u32) -> Answer<Vec<Assignment>> {
         self.ask()?.scan(after, limit).await
     }
+    async fn of_others(&self, after: Option<&str>, limit: u32) -> Answer<Vec<Assignment>> {
+        self.ask()?.of_others(after, limit).await
+    }
+    async fn count_of_others(&self, cap: u32) -> Answer<u32> {
+        self.ask()?.count_of_others(cap).await
+    }
     async fn record_heartbeat(&self, heartbeat: &Heartbeat) -> Answer<()> {
         self.ask()?.record_heartbeat(heartbeat).await
     }

@@ -146,6 +146,10 @@ pub(super) fn filter_of(id: &str, guard: &Guard) -> Document {
     for (count, from) in &guard.counts {
         filter.insert(count.field(), is(*from, 0));
     }
+    if let Some(shows) = &guard.shows {
+        all.push(has_picture(shows.picture.as_deref()));
+        filter.insert("prompt", is(shows.prompt.as_str(), ""));
+    }
     filter.insert("$and", all);
     filter
 }
@@ -189,6 +193,25 @@ pub(super) fn has_status(statuses: &[Status]) -> Document {
     either.extend(by_picture);
     filter.insert("$or", either);
     filter
+}
+
+/// Finds documents whose picture another program named, by their ids.
+pub(super) fn of_others_after(id: &str) -> Document {
+    doc! {
+        "assignment_id": { "$gt": id },
+        "s3_image_name": { "$exists": true, "$ne": Bson::Null },
+    }
+}
+
+/// Finds documents whose picture reads as this one.
+fn has_picture(picture: Option<&str>) -> Document {
+    match picture {
+        None => doc! { "s3_image_key": Bson::Null, "s3_image_name": Bson::Null },
+        Some(name) => doc! { "$or": [
+            { "s3_image_key": name },
+            { "s3_image_key": Bson::Null, "s3_image_name": name },
+        ] },
+    }
 }
 
 /// Matches `wanted`; where that is the default, an absent field too.

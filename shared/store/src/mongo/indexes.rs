@@ -61,6 +61,12 @@ impl Index {
         self
     }
 
+    /// With the documents that have the field alone.
+    fn with(mut self, field: &str) -> Self {
+        self.options.partial_filter_expression = Some(doc! { field: { "$exists": true } });
+        self
+    }
+
     /// Its documents are deleted when their time has come.
     fn expiring(mut self) -> Self {
         self.options.expire_after = Some(Duration::ZERO);
@@ -94,6 +100,9 @@ pub(super) fn all() -> Vec<Index> {
             doc! { "teacher_id": 1, "reuse_key": 1, "finished_at": -1 },
         )
         .of_status("success"),
+        // A second field, since not every server makes two indexes of the same fields.
+        assignments("of_others", doc! { "assignment_id": 1, "s3_image_name": 1 })
+            .with("s3_image_name"),
         Index::on("limits", "expiry", doc! { "expires_at": 1 }).expiring(),
         Index::on("workers", "expiry", doc! { "expires_at": 1 }).expiring(),
         Index::on("workers", "beats", doc! { "at": 1 }),

@@ -64,6 +64,10 @@ CREATE TABLE workers (
 CREATE INDEX beats ON workers (at);
 ";
 
+/// An index that files of before it lack. It changes no table, so it is no version of its own.
+const OF_OTHERS: &str = "CREATE INDEX IF NOT EXISTS of_others ON assignments (id)
+    WHERE document ->> '$.s3_image_name' IS NOT NULL";
+
 /// An operation on the file that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the SQLite file `{path}`: {reason}")]
@@ -105,6 +109,9 @@ pub(super) fn create(path: &Path) -> Result<Connection, Fault> {
             "its schema is version {version}, this program knows version {VERSION}"
         )));
     }
+    connection
+        .execute_batch(OF_OTHERS)
+        .map_err(|error| fault(&error))?;
     Ok(connection)
 }
 

@@ -48,6 +48,12 @@ pub(super) const FINISHED_SINCE: &str = "SELECT count(*) FROM (SELECT 1 FROM ass
 pub(super) const SCAN: &str =
     "SELECT id, document FROM assignments WHERE id > ?1 ORDER BY id LIMIT ?2";
 
+pub(super) const OF_OTHERS: &str = "SELECT id, document FROM assignments
+    WHERE id > ?1 AND document ->> '$.s3_image_name' IS NOT NULL ORDER BY id LIMIT ?2";
+
+pub(super) const COUNT_OF_OTHERS: &str = "SELECT count(*) FROM (SELECT 1 FROM assignments
+    WHERE id > '' AND document ->> '$.s3_image_name' IS NOT NULL LIMIT ?1)";
+
 pub(super) const CHARGE: &str = "INSERT INTO limits (subject, window, count) VALUES (?1, ?2, 1)
     ON CONFLICT (subject, window) DO UPDATE SET count = count + 1 RETURNING count";
 
@@ -63,7 +69,7 @@ pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1
 
 /// Every query but the lists, for the test of the query plans.
 #[cfg(test)]
-pub(super) const READS: [&str; 14] = [
+pub(super) const READS: [&str; 16] = [
     GET,
     STATUS,
     DUE,
@@ -75,6 +81,8 @@ pub(super) const READS: [&str; 14] = [
     FINISHED_BETWEEN,
     FINISHED_SINCE,
     SCAN,
+    OF_OTHERS,
+    COUNT_OF_OTHERS,
     DELETE_OLD_COUNTS,
     DELETE_OLD_HEARTBEATS,
     HEARTBEATS,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use super::{NOW, assignment, at, claim_of, finished, token};
+use super::{NOW, assignment, at, claim_of, finished, ids, imported, put, token};
 use atelier_domain::assignment::{Assignment, Status, Token};
 use atelier_domain::failure::Failure;
 use atelier_domain::transition::{self, Budget, Transition};
@@ -149,6 +149,7 @@ fn transitions(seen: &Assignment) -> Vec<Transition> {
         transition::tagged(seen.permanent),
         transition::delete(NOW, later),
         transition::erased(seen, Some(later)),
+        transition::import(seen, &imported(), NOW),
     ];
     all.extend(transition::take_due(seen, NOW, Duration::from_secs(60)));
     all
@@ -242,6 +243,14 @@ impl Town {
         let scanned = self.store.scan(None, 9).await.unwrap();
         assert_eq!(scanned.len(), 2);
         assert!(scanned.contains(&self.ours));
+        let named = self.store.of_others(None, 9).await.unwrap();
+        match self.stored().await.get("s3_image_name") {
+            None | Some(Bson::Null) => assert_eq!(named, []),
+            // A server compares with what is in an array.
+            Some(Bson::Array(_)) => assert!(named.len() <= 1),
+            Some(_) => assert_eq!(named.len(), 1),
+        }
+        assert!(theirs.is_none_or(|theirs| named.iter().all(|it| it == theirs)));
     }
 
     async fn check_queries(&self, theirs: Option<&Assignment>) {
@@ -447,5 +456,95 @@ async fn an_assignment_of_the_portal_is_read_deleted_and_found_by_one_id() {
     let stored = documents.find_one(doc! {}).await.unwrap().unwrap();
     assert_eq!(stored.get("of_others"), Some(&doc! { "kept": true }.into()));
     assert_eq!(documents.count_documents(doc! {}).await.unwrap(), 1);
+    home.clear().await;
+}
+
+/// Documents of another program in three pages, beside one of ours, one that it named no picture in,
+/// and one that cannot be read.
+async fn pages_of_others(store: &dyn Store) {
+    let first = store.of_others(None, 2).await.unwrap();
+    assert_eq!(ids(&first), ["b", "d"]);
+    assert_eq!(first[0].s3_image_key.as_deref(), Some("pictures/b.png"));
+    assert_eq!(first[0].s3_upload_status, Status::Success);
+    let second = store.of_others(Some("d"), 2).await.unwrap();
+    assert_eq!(ids(&second), ["e", "f"]);
+    assert!(second[0].is_stand_in());
+    assert_eq!(store.of_others(Some("f"), 2).await.unwrap(), []);
+    assert_eq!(store.of_others(None, 0).await.unwrap(), []);
+    assert_eq!(store.count_of_others(9).await.unwrap(), 4);
+    assert_eq!(store.count_of_others(3).await.unwrap(), 3);
+}
+
+/// An import fills our fields and leaves theirs, once, and only while the document shows what it
+/// did.
+async fn import_once(store: &dyn Store) {
+    let seen = store.get("b").await.unwrap().unwrap();
+    let import = transition::import(&seen, &imported(), NOW);
+    let stale = transition::import(&store.get("d").await.unwrap().unwrap(), &imported(), NOW);
+    assert_eq!(store.apply("b", &stale).await.unwrap(), None);
+    let after = store.apply("b", &import).await.unwrap().unwrap();
+    assert_eq!(after.s3_image_key, Some(imported().key));
+    assert_eq!(after.image_metadata, Some(imported().metadata));
+    assert_eq!((after.prompt_hash.len(), after.finished_at), (64, None));
+    assert_eq!(store.apply("b", &import).await.unwrap(), None);
+}
+
+/// What another program writes, without the id in the store's own form.
+fn theirs() -> [(&'static str, serde_json::Value); 5] {
+    [
+        (
+            "b",
+            json!({"s3_image_name": "pictures/b.png", "prompt": "a fox"}),
+        ),
+        ("c", json!({"s3_image_name": null})),
+        (
+            "d",
+            json!({"s3_image_name": "pictures/d.png", "prompt": "a fox"}),
+        ),
+        ("e", json!({"s3_image_name": "pictures/e.png", "prompt": 7})),
+        (
+            "f",
+            json!({"s3_image_name": "pictures/f.png", "s3_image_key": "elsewhere"}),
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_named_is_found_in_pages_and_imported_once_on_sqlite() {
+    let home = super::sqlite();
+    put(&*home.store, "a", json!({})).await;
+    let file = home.folder.path().join("store.db");
+    let file = rusqlite::Connection::open(file).unwrap();
+    for (id, mut document) in theirs() {
+        document["assignment_id"] = id.into();
+        let insert = "INSERT INTO assignments (id, document) VALUES (?1, ?2)";
+        file.execute(insert, [id, &document.to_string()]).unwrap();
+    }
+    pages_of_others(&*home.store).await;
+    import_once(&*home.store).await;
+    let kept = "SELECT document ->> '$.s3_image_name' FROM assignments WHERE id = 'b'";
+    let kept: String = file.query_row(kept, [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, "pictures/b.png");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a MongoDB: conformance/run cargo test --workspace -- --include-ignored"]
+async fn what_others_named_is_found_in_pages_and_imported_once_on_mongodb() {
+    let home = super::mongodb(super::MONGODB_URI).await;
+    put(&*home.store, "a", json!({})).await;
+    let documents = home.database.collection::<Document>("assignments");
+    for (id, document) in theirs() {
+        let mut document = mongodb::bson::serialize_to_document(&document).unwrap();
+        document.insert("assignment_id", id);
+        documents.insert_one(document).await.unwrap();
+    }
+    pages_of_others(&*home.store).await;
+    import_once(&*home.store).await;
+    let stored = documents
+        .find_one(doc! { "assignment_id": "b" })
+        .await
+        .unwrap();
+    let kept = stored.unwrap().get_str("s3_image_name").unwrap().to_owned();
+    assert_eq!(kept, "pictures/b.png");
     home.clear().await;
 }

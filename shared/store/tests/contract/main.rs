@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Status, Token};
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::{self, Finished};
+use atelier_domain::transition::{self, Finished, Imported};
 use atelier_store::{MongoStore, SqliteStore, Store};
 
 const MONGODB_URI: &str = "ATELIER_TEST_MONGODB_URI";
@@ -84,14 +84,14 @@ use for_each;
 /// An empty SQLite store.
 struct SqliteHome {
     store: Arc<dyn Store>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn sqlite() -> SqliteHome {
     let folder = tempfile::tempdir().unwrap();
     SqliteHome {
         store: Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap()),
-        _folder: folder,
+        folder,
     }
 }
 
@@ -194,6 +194,16 @@ fn finished(reuse_key: &str) -> Finished {
         },
         uploads: 1,
         cost_usd: 0.25,
+    }
+}
+
+fn imported() -> Imported {
+    let finished = finished("");
+    Imported {
+        key: finished.key,
+        url: finished.url,
+        metadata: finished.metadata,
+        model: Some(finished.model),
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 use super::writes::changed;
-use super::{assignment, at, claim_of, finished, token};
+use super::{assignment, at, claim_of, finished, imported, token};
 use atelier_domain::assignment::{Assignment, FailureNote, Token};
 use atelier_domain::transition::{self, Budget, Transition};
 use atelier_store::{Insert, Store};
@@ -31,6 +31,7 @@ enum Act {
     Delete,
     Erased,
     TakeDue,
+    Import,
 }
 
 /// Three holders, so that they meet.
@@ -56,6 +57,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Delete),
         1 => Just(Act::Erased),
         2 => Just(Act::TakeDue),
+        2 => Just(Act::Import),
     ]
 }
 
@@ -95,6 +97,7 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
         Act::Delete => transition::delete(now, later),
         Act::Erased => transition::erased(seen, Some(later)),
         Act::TakeDue => transition::take_due(seen, now, Duration::from_secs(60))?,
+        Act::Import => transition::import(seen, &imported(), now),
     })
 }
 
