@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -16,6 +17,11 @@ use crate::model::{self, Behavior};
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use crate::sqs::{self, Sqs};
 use crate::{cdn, listener, s3};
+
+/// The store of the documents, in the data directory.
+pub const DATABASE: &str = "atelier.db";
+/// The pictures, in the data directory.
+pub const OBJECTS: &str = "s3";
 
 /// The bucket of the pictures.
 const BUCKET: &str = "atelier-pictures";
@@ -71,7 +77,7 @@ impl Cloud {
         let (jobs, dead_letters) = create_queues(&sqs)?;
         let s3_address = address(&s3_socket)?;
         let cdn_address = address(&cdn_socket)?;
-        let store = format!("sqlite:{}", data.join("atelier.db").display());
+        let store = format!("sqlite:{}", data.join(DATABASE).display());
         let environment = [
             ("S3_BUCKET_NAME", BUCKET.to_owned()),
             ("CLOUDFRONT_DOMAIN", cdn_address.clone()),
@@ -93,7 +99,7 @@ impl Cloud {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
 
-        let s3 = s3::router(&data.join("s3"), BUCKET, counters.clone())?;
+        let s3 = s3::router(&data.join(OBJECTS), BUCKET, counters.clone())?;
         let model = model::router(options.behavior.clone(), counters.clone());
         let origin = cdn::Origin {
             s3_endpoint: s3_address,
@@ -174,18 +180,39 @@ fn open(data: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("cannot use the data directory {}", data.display()))
 }
 
+/// Locks the data directory. The file has the id of the process that holds the lock.
 fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {}
         Err(TryLockError::WouldBlock) => bail!(
-            "another process uses the data directory {}: stop it, or take another directory",
+            "another process{} uses the data directory {}: stop it, or take another directory",
+            holder(&mut file),
             data.display()
         ),
         Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
         }
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file)
+}
+
+/// The process that `lock` names. It may be about to write its id, so none is no error.
+fn holder(lock: &mut File) -> String {
+    let mut text = String::new();
+    match lock.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => format!(" (pid {})", text.trim()),
+        _ => String::new(),
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Tries what workers and API need of store, queues, bucket, models and clock, with the role
     /// that it runs under. Exit code 0: nothing is missing, 1: something is.
     Doctor(Doctor),
+    /// Copies the documents of a SQLite store into one file, while it is in use. The pictures are
+    /// not in it.
+    Backup(Backup),
     /// Makes the indexes of the store that `STORE_URL` names, and returns when they are made. An API
     /// makes them as well when it starts, and a worker none.
     Indexes,
@@ -164,6 +167,21 @@ pub(crate) struct Import {
     /// Writes a report as JSON, with every skipped document and why.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// Where the backup is to be.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The data directory of an `atelier` or `atelier cloud`, whether it runs or not. [default:
+    /// data, or the store of STORE_URL]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Replaces a FILE that is there already.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -1,7 +1,8 @@
-//! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier doctor`;
-//! `atelier import`; `atelier indexes`.
+//! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier backup`;
+//! `atelier doctor`; `atelier import`; `atelier indexes`.
 
 mod audit;
+mod backup;
 mod cloud;
 mod doctor;
 mod environment;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Audit(audit)) => audit::main(&audit),
         Some(Command::Doctor(doctor)) => doctor::main(&doctor),
         Some(Command::Import(import)) => import::main(&import),
+        Some(Command::Backup(backup)) => backup::main(&backup),
         Some(Command::Indexes) => indexes::main(),
     }
 }
@@ -51,6 +53,9 @@ fn command() -> clap::Command {
         })
         .mut_subcommand("import", |it| {
             it.after_help(describe(import::Config::SETTINGS, &[]))
+        })
+        .mut_subcommand("backup", |it| {
+            it.after_help(describe(backup::SETTINGS, &[]))
         })
         .mut_subcommand("indexes", |it| {
             it.after_help(describe(indexes::SETTINGS, &[]))

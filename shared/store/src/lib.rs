@@ -21,6 +21,7 @@ use atelier_domain::transition::Transition;
 use config::StoreConfig;
 pub use mongo::MongoStore;
 pub use sqlite::SqliteStore;
+pub use sqlite::backup::{Backup, BackupError, Existing};
 
 /// The store did not carry out a call, or it is unclear whether it did.
 #[derive(Debug, thiserror::Error)]

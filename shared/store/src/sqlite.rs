@@ -4,9 +4,14 @@
 //! over that text. Writes go through one thread that commits many in one transaction, so that they
 //! share one sync of the disk.
 
+pub(crate) mod backup;
+mod condition;
 mod connection;
+mod fault;
+mod integrity;
 mod pool;
 mod queries;
+mod schema;
 mod writer;
 
 #[cfg(test)]
@@ -27,7 +32,8 @@ use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
-use connection::Fault;
+use condition::Condition;
+use fault::Fault;
 use pool::Readers;
 use queries::Row;
 use writer::Writer;
@@ -38,30 +44,39 @@ const KEEP_COUNTS_SECONDS: i64 = 3600;
 /// How long a heartbeat is kept after it was written, in seconds.
 const KEEP_HEARTBEATS_SECONDS: f64 = 3600.0;
 
+/// What a write is tried with while others fail: as much as a large document.
+const PROBE_BYTES: u32 = 32 * 1024;
+
 /// Documents in a SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    path: Arc<Path>,
+    condition: Arc<Condition>,
     readers: Arc<Readers>,
     writer: Writer,
     unreadable: Unreadable,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, or makes it, with its folder.
+    /// Opens the file at `path`, or makes it, with its folder. Looks for damage, for 2 s at most.
+    /// Upgrades an older schema, for which nobody else may have the file open.
     ///
     /// # Errors
     ///
     /// [`StoreError::Away`] where the file cannot be opened, is no SQLite file, is damaged, stays
-    /// locked for 5 s, or was written by a newer version.
+    /// locked for 5 s, is read-only, was written by a newer version, or was written by an older one
+    /// and is in use.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let path: Arc<Path> = path.into();
-        let connection = connection::create(&path)?;
+        Self::over(connection::create(path)?, path)
+    }
+
+    /// The store of the file at `path`, which `connection` writes.
+    fn over(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+        let condition = Arc::new(Condition::new(path.into()));
         Ok(Self {
-            readers: Arc::new(Readers::new(Arc::clone(&path))),
-            writer: Writer::start(connection, Arc::clone(&path))?,
+            readers: Arc::new(Readers::new(Arc::clone(&condition))),
+            writer: Writer::start(connection, Arc::clone(&condition))?,
             unreadable: Unreadable::default(),
-            path,
+            condition,
         })
     }
 
@@ -116,6 +131,15 @@ impl SqliteStore {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         Ok(self.writer.run(work).await?)
+    }
+
+    /// Succeeds if there is room for a document. Leaves that room free in the file.
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.write(|connection| connection.execute(queries::PROBE, [PROBE_BYTES]))
+            .await?;
+        self.write(|connection| connection.execute(queries::END_PROBE, []))
+            .await
+            .map(drop)
     }
 }
 
@@ -445,8 +469,12 @@ impl Store for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         // SQLite goes on writing to a file that was removed, and all of that would be lost.
-        if !self.path.exists() {
-            return Err(Fault::new(&self.path, "the file is gone").into());
+        let path = self.condition.path();
+        if !path.exists() {
+            return Err(Fault::other(path, "the file is gone").into());
+        }
+        if self.condition.refuses_writes() {
+            self.probe().await?;
         }
         self.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))
             .await

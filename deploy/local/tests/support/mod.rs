@@ -1,7 +1,7 @@
 //! Processes as a person starts them.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -25,25 +25,29 @@ impl Process {
     }
 
     fn spawn(mut command: Command, flags: &[&str], environment: &[(String, String)]) -> Self {
-        let mut child = command
-            .args(flags)
-            .envs(environment.iter().cloned())
-            .stdout(Stdio::piped())
-            .stderr(if std::env::var_os("LOG").is_some() {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
-            })
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let (say, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            out.lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| say.send(line))
+        command.args(flags).envs(environment.iter().cloned());
+        command.stderr(if std::env::var_os("LOG").is_some() {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
         });
+        Self::of(command)
+    }
+
+    /// Starts `command` and reads its standard output.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
         Self { child, lines }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines of its standard error, if that is a pipe.
+    pub(crate) fn log(&mut self) -> mpsc::Receiver<String> {
+        lines_of(self.child.stderr.take().expect("a pipe"))
     }
 
     /// Standard output up to the first line that `is_last`, which is in it.
@@ -100,6 +104,17 @@ impl Drop for Process {
     }
 }
 
+/// Reads to the end, whether or not somebody takes the lines.
+fn lines_of(out: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (say, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            let _ = say.send(line);
+        }
+    });
+    lines
+}
+
 /// A binary of this workspace: `cargo test --workspace` builds all of them into one folder.
 pub(crate) fn binary(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_atelier")).with_file_name(name);
@@ -133,7 +148,11 @@ impl Atelier {
     fn run(command: Command, data: &Path, flags: &[&str]) -> Self {
         let mut all = vec!["--port", "0", "--data", data.to_str().unwrap()];
         all.extend(flags);
-        let process = Process::spawn(command, &all, &[]);
+        Self::ready(Process::spawn(command, &all, &[]))
+    }
+
+    /// Waits until `process` says where it is.
+    pub(crate) fn ready(process: Process) -> Self {
         let said = process.read_until(|line| line.starts_with("Atelier is ready"));
         let url = said.last().unwrap().split_whitespace().last().unwrap();
         Self {

@@ -34,6 +34,27 @@ impl Alert<'_> {
     }
 }
 
+/// The store takes no writes, or is damaged.
+#[derive(Debug)]
+pub struct StoreAlert<'a> {
+    /// What is wrong, and with which file.
+    pub cause: &'a str,
+}
+
+impl StoreAlert<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        const CODE: &str = "store";
+        tracing::error!(
+            alert = true,
+            code = CODE,
+            cause = self.cause,
+            "needs an operator"
+        );
+        metrics::get().alert(CODE);
+    }
+}
+
 /// A job ended in `success`.
 #[derive(Debug)]
 pub struct JobSucceeded<'a> {

@@ -1,12 +1,13 @@
 //! A pool of connections that read.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::connection::{self, Fault};
+use super::condition::Condition;
+use super::connection;
+use super::fault::Fault;
 
 /// Reads at a time at most.
 const READERS: usize = 4;
@@ -14,15 +15,15 @@ const READERS: usize = 4;
 /// At most [`READERS`] connections, each opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct Readers {
-    path: Arc<Path>,
+    condition: Arc<Condition>,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: Arc<Path>) -> Self {
+    pub(super) fn new(condition: Arc<Condition>) -> Self {
         Self {
-            path,
+            condition,
             permits: Arc::new(Semaphore::new(READERS)),
             idle: Mutex::default(),
         }
@@ -44,8 +45,8 @@ impl Readers {
         });
         answer
             .await
-            .map_err(|error| Fault::new(&this.path, error))?
-            .map_err(|error| Fault::new(&this.path, error))
+            .map_err(|error| Fault::other(this.condition.path(), error))?
+            .map_err(|error| this.condition.fault(error))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
@@ -57,7 +58,7 @@ impl Readers {
         match idle {
             Some(connection) => Ok(connection),
             None => {
-                let connection = connection::open(&self.path)?;
+                let connection = connection::open(self.condition.path())?;
                 connection.pragma_update(None, "query_only", true)?;
                 Ok(connection)
             }

@@ -67,6 +67,10 @@ pub(super) const DELETE_OLD_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
 
+pub(super) const PROBE: &str = "INSERT INTO probes (room) VALUES (zeroblob(?1))";
+
+pub(super) const END_PROBE: &str = "DELETE FROM probes";
+
 /// Every query but the lists, for the test of the query plans.
 #[cfg(test)]
 pub(super) const READS: [&str; 16] = [

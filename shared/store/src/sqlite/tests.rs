@@ -1,3 +1,7 @@
+mod backup;
+mod trouble;
+mod upgrade;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! One thread that writes, many commands a transaction; another that moves what is written from the
 //! write-ahead log into the file, so that commits do not wait for that.
 
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,7 +8,9 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::connection::{self, Fault};
+use super::condition::Condition;
+use super::connection;
+use super::fault::Fault;
 
 /// Commands in one transaction at most: bounds how long the first waits for the last.
 const MAX_BATCH: usize = 256;
@@ -28,7 +29,7 @@ struct Command {
 /// The threads. When this is dropped they write what was sent to them, then end.
 #[derive(Debug)]
 pub(super) struct Writer {
-    path: Arc<Path>,
+    condition: Arc<Condition>,
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     /// Ends the checkpoints when it is dropped.
@@ -37,21 +38,23 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: Arc<Path>) -> Result<Self, Fault> {
+    pub(super) fn start(connection: Connection, condition: Arc<Condition>) -> Result<Self, Fault> {
+        let other = connection::open(condition.path()).map_err(|error| condition.fault(error))?;
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(work)
+                .map_err(|error| Fault::other(condition.path(), error))
+        };
         let (commands, queue) = mpsc::channel();
-        let file = Arc::clone(&path);
-        let thread = std::thread::Builder::new()
-            .name("sqlite-writer".to_owned())
-            .spawn(move || write_all(connection, &queue, &file))
-            .map_err(|error| Fault::new(&path, error))?;
-        let other = connection::open(&path).map_err(|error| Fault::new(&path, error))?;
+        let found = Arc::clone(&condition);
+        let write = Box::new(move || write_all(connection, &queue, &found));
+        let thread = spawn("sqlite-writer", write)?;
         let (checkpoints, stop) = mpsc::channel();
-        let checkpointer = std::thread::Builder::new()
-            .name("sqlite-checkpoint".to_owned())
-            .spawn(move || checkpoint_all(&other, &stop))
-            .map_err(|error| Fault::new(&path, error))?;
+        let checkpoint = Box::new(move || checkpoint_all(&other, &stop));
+        let checkpointer = spawn("sqlite-checkpoint", checkpoint)?;
         Ok(Self {
-            path,
+            condition,
             commands: Some(commands),
             thread: Some(thread),
             checkpoints: Some(checkpoints),
@@ -65,7 +68,7 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
-        let ended = || Fault::new(&self.path, "its writer has ended");
+        let ended = || Fault::other(self.condition.path(), "its writer has ended");
         let (slot, result) = oneshot::channel();
         let (done, outcome) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
@@ -93,10 +96,14 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Command>, path: &Path) {
+fn write_all(mut connection: Connection, queue: &mpsc::Receiver<Command>, condition: &Condition) {
     while let Ok(first) = queue.recv() {
         let waiting = queue.try_iter().take(MAX_BATCH - 1);
-        commit(&mut connection, std::iter::once(first).chain(waiting), path);
+        commit(
+            &mut connection,
+            std::iter::once(first).chain(waiting),
+            condition,
+        );
     }
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the SQLite file was not closed cleanly");
@@ -113,30 +120,49 @@ fn checkpoint_all(connection: &Connection, stop: &mpsc::Receiver<()>) {
     }
 }
 
-/// Runs the commands in one transaction and sends each its result.
-fn commit(connection: &mut Connection, commands: impl Iterator<Item = Command>, path: &Path) {
+/// Runs the commands in one transaction and sends each its result. Where SQLite undoes the
+/// transaction at once, the commands that are left stay in the queue for the next.
+fn commit(
+    connection: &mut Connection,
+    commands: impl Iterator<Item = Command>,
+    condition: &Condition,
+) {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => {
-            let fault = Fault::new(path, error);
+            let fault = condition.fault(error);
             for Command { done, .. } in commands {
                 let _ = done.send(Err(fault.clone()));
             }
             return;
         }
     };
+    let changes = transaction.total_changes();
     let mut written = Vec::new();
+    let mut failed = None;
     for Command { work, done } in commands {
         match work(&transaction) {
             Ok(()) => written.push(done),
             Err(error) => {
-                let _ = done.send(Err(Fault::new(path, error)));
+                let fault = condition.fault(error);
+                let _ = done.send(Err(fault.clone()));
+                failed = Some(fault);
             }
         }
+        if transaction.is_autocommit() {
+            break;
+        }
     }
-    let outcome = transaction
-        .commit()
-        .map_err(|error| Fault::new(path, error));
+    // What changes nothing writes nothing.
+    let changed = transaction.total_changes() > changes;
+    let outcome = match failed {
+        Some(ref fault) if transaction.is_autocommit() => Err(fault.clone()),
+        _ => transaction.commit().map_err(|error| condition.fault(error)),
+    };
+    let refused = failed.is_some_and(|fault| fault.reason().stops_writes());
+    if changed && outcome.is_ok() && !refused {
+        condition.wrote();
+    }
     for done in written {
         let _ = done.send(outcome.clone());
     }
