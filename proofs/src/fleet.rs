@@ -205,7 +205,8 @@ impl Fleet {
     /// # Errors
     /// It could not look.
     pub async fn audit(&self) -> anyhow::Result<Value> {
-        audit(self.environment.iter().cloned()).await
+        // Their store may be another than the cloud's.
+        audit(self.environment.iter().chain(&self.options).cloned()).await
     }
 
     /// Ends everything, the cloud last.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod outcome;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +16,20 @@ use crate::people;
 use crate::silent;
 use crate::view::View;
 use faults::Weather;
-pub use faults::hold;
 pub use outcome::Report;
+use store::Store;
+pub use store::hold;
 
 /// How heavy the storm is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Assignments that are posted.
     pub jobs: u32,
     /// How long processes are killed and services fail.
     pub length: Duration,
+    /// A MongoDB for the documents, behind a proxy that does what a server does which loses its
+    /// majority or steps down; without it they are in SQLite.
+    pub mongodb: Option<String>,
 }
 
 /// API processes.
@@ -60,15 +65,29 @@ const POSTING: f64 = 0.8;
 pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
     let home = TempDir::new()?;
     let collector = silent::collector().await?;
-    let hanging = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str())];
+    let store = Store::of(plan.mongodb.as_deref()).await?;
+    let more = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str()),
+        ("STORE_URL", store.url()),
+    ];
+    // SQLite's address is the cloud's.
+    let more = if store.url().is_empty() {
+        &more[..1]
+    } else {
+        &more
+    };
     let processes = fleet::Plan {
         apis: APIS,
         workers: WORKERS,
         model_latency: Duration::from_millis(200),
-        options: &[&OPTIONS[..], &hanging].concat(),
+        options: &[&OPTIONS[..], more].concat(),
     };
     let mut fleet = Fleet::start(home.path(), processes).await?;
-    let view = Arc::new(View::of(&fleet).await?);
+    let view = match store.url() {
+        "" => View::of(&fleet).await?,
+        url => View::with_store(&fleet, url).await?,
+    };
+    let view = Arc::new(view);
 
     let start = Instant::now();
     tell("the collector of telemetry accepts connections and never answers");
@@ -83,7 +102,9 @@ pub async fn storm(plan: Plan, tell: fn(&str)) -> anyhow::Result<Report> {
     ));
     let posting = plan.length.mul_f64(POSTING);
     let people = tokio::spawn(people::post(0..plan.jobs, posting, fleet.addresses()));
-    let weather = Weather::new(Arc::clone(&view))?;
+    // It outlives the storm: what is left is read through it.
+    let store = Arc::new(store.at(&view.store_url)?);
+    let weather = Weather::new(Arc::clone(&view), Arc::clone(&store));
     let weather = tokio::spawn(weather.rage(start, plan.length, tell));
     let kills = kill(&mut fleet, start + plan.length).await?;
     weather.await??;

@@ -18,6 +18,10 @@ struct Flags {
     /// Seconds that the storm lasts, at least 20; the jobs may need longer.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(20..=86_400))]
     seconds: u64,
+    /// A MongoDB for the documents, behind a proxy that rolls writes back, steps down and is cut
+    /// off; without it they are in SQLite.
+    #[arg(long, value_name = "URL", env = "ATELIER_TEST_MONGODB_URI")]
+    mongodb: Option<String>,
     /// One JSON object on stdout instead of lines for people.
     #[arg(long)]
     json: bool,
@@ -30,6 +34,7 @@ async fn main() -> ExitCode {
     let plan = Plan {
         jobs: flags.jobs,
         length: Duration::from_secs(flags.seconds),
+        mongodb: flags.mongodb,
     };
     let report = match run(plan).await {
         Ok(report) => report,

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use rusqlite::Connection;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::store::Store;
 use crate::view::View;
 
 /// How long a service is away or hangs.
@@ -53,15 +52,13 @@ const REFUSALS: [Refusal; 4] = [
 #[derive(Debug)]
 pub(super) struct Weather {
     view: Arc<View>,
-    database: String,
+    store: Arc<Store>,
 }
 
 impl Weather {
     /// For the fleet that is looked at.
-    pub(super) fn new(view: Arc<View>) -> anyhow::Result<Self> {
-        let database = view.store_url.strip_prefix("sqlite:");
-        let database = database.context("the storm's store is SQLite")?.to_owned();
-        Ok(Self { view, database })
+    pub(super) const fn new(view: Arc<View>, store: Arc<Store>) -> Self {
+        Self { view, store }
     }
 
     /// Rages for `length`, then ends all faults.
@@ -104,19 +101,20 @@ impl Weather {
                 }
                 Spell::Store => {
                     tell(&format!(
-                        "{at:.0} s: store: no writes for {} s",
+                        "{at:.0} s: store: {} for {} s",
+                        self.store.spell(),
                         SPELL.as_secs()
                     ));
-                    let database = self.database.clone();
-                    let held = move || hold(&database, SPELL);
-                    tokio::task::spawn_blocking(held).await??;
+                    self.store.take_writes(SPELL).await?;
                 }
             }
             sleep_until(next + SPELL).await;
+            self.store.disturb(tell);
             self.refuse(refusal, start, tell).await?;
             next += TURN;
         }
         sleep_until(start + length).await;
+        self.store.repair();
         self.view.repair().await
     }
 }
@@ -138,16 +136,4 @@ impl Weather {
         });
         self.view.order(&fault).await
     }
-}
-
-/// Locks the SQLite file at `database` against writes for this time. Blocks.
-///
-/// # Errors
-/// The file cannot be locked.
-pub fn hold(database: &str, length: Duration) -> rusqlite::Result<()> {
-    let connection = Connection::open(database)?;
-    connection.busy_timeout(length)?;
-    connection.execute_batch("BEGIN EXCLUSIVE")?;
-    std::thread::sleep(length);
-    connection.execute_batch("ROLLBACK")
 }
