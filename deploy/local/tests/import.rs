@@ -3,13 +3,14 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use atelier_cloud::client::Aws;
 use atelier_cloud::config::{BucketConfig, CloudConfig, StaticCredentials};
-use atelier_cloud::pictures::{Pictures, key};
+use atelier_cloud::pictures::{Pictures, assignment_of, key};
 use atelier_embedded::cloud::{Cloud, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
 use atelier_embedded::model::{Behavior, Settings};
@@ -237,15 +238,27 @@ impl Portal {
         until(async || self.count(operation) >= count).await;
     }
 
-    /// Waits until so many pictures are stored whose documents are not written.
+    /// Waits until so many pictures are stored whose documents stay unwritten.
     async fn until_unwritten(&self, count: usize) {
         until(async || {
-            let documents = self.documents();
-            let written = documents.iter().filter(|it| is_written(it)).count();
-            let stored = self.s3.pictures.page(None).await.unwrap();
-            stored.versions.len() >= written + count
+            let before = self.unwritten().await;
+            // Every picture is so for a moment.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let after = self.unwritten().await;
+            before.intersection(&after).count() >= count
         })
         .await;
+    }
+
+    /// The assignments whose pictures are stored and whose documents are not written.
+    async fn unwritten(&self) -> BTreeSet<String> {
+        let stored = self.s3.pictures.page(None).await.unwrap().versions;
+        let ids = stored.iter().filter_map(|it| assignment_of(&it.key));
+        let mut ids: BTreeSet<_> = ids.map(str::to_owned).collect();
+        for document in self.documents().iter().filter(|it| is_written(it)) {
+            ids.remove(document["assignment_id"].as_str().unwrap());
+        }
+        ids
     }
 
     /// What readers see of all documents: without the time of the write.
