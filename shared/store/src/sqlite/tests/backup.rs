@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use super::upgrade::{version, written_by};
 use super::{assignment, file};
 use crate::sqlite::backup::{Backup, BackupError, Existing};
 use crate::sqlite::{SqliteStore, connection};
@@ -96,24 +97,14 @@ async fn a_backup_is_a_store_and_has_nothing_beside_it() {
 
 #[tokio::test]
 async fn a_backup_of_an_older_version_stays_what_it_is() {
-    let (folder, path) = file();
-    let store = SqliteStore::open(&path).unwrap();
-    store.insert(&assignment("a")).await.unwrap();
-    drop(store);
-    let old = connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE probes; PRAGMA user_version = 1")
-        .unwrap();
+    let (folder, path) = written_by(1);
     let target = folder.path().join("old.db");
     backup(&path, &target).await.unwrap();
-    let version = |path: &Path| -> u32 {
-        let connection = connection::open(path).unwrap();
-        connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap()
-    };
-    assert_eq!((version(&path), version(&target)), (1, 1));
+    let versions = [&path, &target].map(|it| version(&connection::open(it).unwrap()));
+    assert_eq!(versions, [1, 1]);
     let restored = SqliteStore::open(&target).unwrap();
-    assert_eq!(restored.get("a").await.unwrap(), Some(assignment("a")));
+    let document = restored.get("a").await.unwrap().unwrap();
+    assert_eq!(document.prompt, "a red fox");
 }
 
 #[tokio::test]

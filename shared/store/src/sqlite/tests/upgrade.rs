@@ -18,7 +18,7 @@ const DOCUMENT: &str = r#"{"assignment_id": "a",  "prompt": "a red fox", "create
     "of": {"others": "kept"}}"#;
 
 /// A file that `version` left after a kill: with the document in its log.
-fn written_by(version: u32) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn written_by(version: u32) -> (tempfile::TempDir, PathBuf) {
     let (folder, path) = file();
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let old = Connection::open(&path).unwrap();
@@ -37,7 +37,7 @@ fn written_by(version: u32) -> (tempfile::TempDir, PathBuf) {
     (folder, copy)
 }
 
-fn version(connection: &Connection) -> u32 {
+pub(super) fn version(connection: &Connection) -> u32 {
     connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap()
