@@ -16,8 +16,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::budgets::BudgetReader;
 use crate::config::ApiConfig;
-use crate::limit::RateLimit;
+use crate::identity::gate::Gate;
+use crate::limit::{Deed, RateLimit};
 use crate::locks::IdLocks;
 use crate::send::Sender;
 use crate::view::Views;
@@ -89,10 +91,13 @@ pub struct App {
     pub(crate) config: ApiConfig,
     pub(crate) services: Services,
     pub(crate) findings: Findings,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) sender: Sender,
     pub(crate) views: Views,
     pub(crate) waiters: Waiters,
     pub(crate) limit: RateLimit,
+    pub(crate) budgets: BudgetReader,
+    pub(crate) answer_limit: RateLimit,
     pub(crate) locks: IdLocks,
     /// A permit for each request that is worked on.
     pub(crate) in_flight: Semaphore,
@@ -115,6 +120,7 @@ impl App {
         let background = TaskTracker::new();
         let store = &services.store;
         Arc::new(Self {
+            gate: Gate::new(&config.identity, store),
             sender: Sender::new(
                 store.clone(),
                 services.queues.jobs.clone(),
@@ -128,7 +134,17 @@ impl App {
             ),
             waiters: Waiters::new(store.clone(), config.serve.max_long_polls, draining.clone()),
             in_flight: Semaphore::new(config.serve.max_in_flight),
-            limit: RateLimit::new(store.clone(), config.limit.creates_per_minute),
+            limit: RateLimit::new(store.clone(), config.limit.creates_per_minute, Deed::Create),
+            answer_limit: RateLimit::new(
+                store.clone(),
+                config.limit.answers_per_minute,
+                Deed::Answer,
+            ),
+            budgets: BudgetReader::new(
+                store.clone(),
+                config.budget.budgets,
+                config.models.cheapest(),
+            ),
             locks: IdLocks::default(),
             background,
             draining,

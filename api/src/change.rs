@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atelier_cloud::clean_up;
 use atelier_domain::assignment::{Assignment, MAX_PROMPT_CHARACTERS, Status};
+use atelier_domain::audit::Action;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition;
 use axum::Json;
@@ -14,7 +15,11 @@ use http::header::LOCATION;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::audit_log::note;
 use crate::correlation::CorrelationId;
+use crate::identity::caller::Caller;
+use crate::identity::client_address::ClientAddress;
+use crate::identity::subject;
 use crate::input::field::Shown;
 use crate::input::{IdInPath, JsonBody, OptionalJsonBody, input};
 use crate::present::present;
@@ -55,20 +60,35 @@ input! {
     request_body = Option<Retry>,
     responses(
         (status = 202, description = "It is pending again.", body = View, headers(("Location" = String, description = "Where the assignment is"))),
-        Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<500>, Refused<503>,
+        Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<429>, Refused<500>, Refused<503>,
     )
 )]
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
+    caller: Caller,
+    ClientAddress(address): ClientAddress,
     correlation_id: CorrelationId,
     OptionalJsonBody(input): OptionalJsonBody<Retry>,
 ) -> Result<(StatusCode, [(http::HeaderName, String); 1], Json<View>), Problem> {
     let prompt = input.prompt.map(|prompt| prompt.0);
-    let document = present(app.store(), &id).await?;
+    let document = present(app.store(), &id, &caller).await?;
     if document.s3_upload_status != Status::Failed {
         return Err(not_failed(document.s3_upload_status));
     }
+    let teacher = document.teacher_id.as_deref();
+    app.budgets.refuse_if_used_up(teacher).await?;
+    app.limit
+        .charge(&subject::of_caller(&caller, address))
+        .await?;
+    let noted = note(
+        &app,
+        &caller,
+        Action::AssignmentRetried,
+        &id,
+        &correlation_id,
+    )
+    .await?;
     let now = Timestamp::now();
     let retry = transition::retry(
         &document,
@@ -78,10 +98,15 @@ pub(crate) async fn retry(
         now + app.config.job.sweep.resend,
         now + app.config.job.give_up,
     );
-    let Some(document) = app.store().apply(&id, &retry).await? else {
-        return Err(not_failed(
-            present(app.store(), &id).await?.s3_upload_status,
-        ));
+    let document = match app.store().apply(&id, &retry).await {
+        Ok(Some(document)) => document,
+        not_done => {
+            noted.failed(&app).await;
+            not_done?;
+            return Err(not_failed(
+                present(app.store(), &id, &caller).await?.s3_upload_status,
+            ));
+        }
     };
     tracing::info!(assignment = id, round = document.round, "another round");
     app.sender.send(&document).await;
@@ -112,10 +137,11 @@ fn not_failed(status: Status) -> Problem {
 pub(crate) async fn patch(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
+    caller: Caller,
     JsonBody(checked): JsonBody<Change>,
 ) -> Result<Json<View>, Problem> {
     let permanent = checked.finish()?.permanent.unwrap_or_default();
-    let (was_due, mut document) = set_permanent(&app, &id, permanent).await?;
+    let (was_due, mut document) = set_permanent(&app, &id, &caller, permanent).await?;
     // Where the tag was due before, another process may be setting the old one at this moment: the
     // keeper sets the new one when that is over.
     if document.tag_due && !was_due {
@@ -135,10 +161,11 @@ pub(crate) async fn patch(
 async fn set_permanent(
     app: &App,
     id: &str,
+    caller: &Caller,
     permanent: bool,
 ) -> Result<(bool, Assignment), Problem> {
     for _ in 0..TRIES {
-        let document = present(app.store(), id).await?;
+        let document = present(app.store(), id, caller).await?;
         let now = Timestamp::now();
         let change = transition::set_permanent(&document, permanent, now, now + CLEAN_UP_AFTER);
         if let Some(changed) = app.store().apply(id, &change).await? {
@@ -182,26 +209,60 @@ fn busy() -> Problem {
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
+    caller: Caller,
+    correlation_id: CorrelationId,
 ) -> Result<StatusCode, Problem> {
+    if is_deleted(&app, &id, &caller).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let noted = note(
+        &app,
+        &caller,
+        Action::AssignmentDeleted,
+        &id,
+        &correlation_id,
+    )
+    .await?;
+    let deleted = leave_tombstone(&app, &id, &caller).await;
+    let Some(tombstone) = noted.outcome(&app, deleted).await? else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    tracing::info!(assignment = id, "assignment deleted");
+    let work = async {
+        app.store().shares().erase(&id).await?;
+        let (pictures, cdn) = (&app.services.pictures, &app.services.cdn);
+        let erased = clean_up::erase(pictures, cdn, &tombstone).await?;
+        app.store().apply(&id, &erased).await?;
+        Ok(())
+    };
+    before_the_answer(&id, work).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether it is deleted already, as far as `caller` may see it. A tombstone has no teacher, so a
+/// teacher may not see it.
+async fn is_deleted(app: &App, id: &str, caller: &Caller) -> Result<bool, Problem> {
+    let document = app.store().get(id).await?;
+    let document = document
+        .filter(|document| caller.may_see(document))
+        .ok_or_else(Problem::unknown_assignment)?;
+    Ok(document.s3_upload_status == Status::Deleted)
+}
+
+/// The tombstone; `None` if somebody else has deleted the assignment meanwhile.
+async fn leave_tombstone(
+    app: &App,
+    id: &str,
+    caller: &Caller,
+) -> Result<Option<Assignment>, Problem> {
     for _ in 0..TRIES {
-        let document = app.store().get(&id).await?;
-        match document.map(|document| document.s3_upload_status) {
-            None => return Err(Problem::unknown_assignment()),
-            Some(Status::Deleted) => return Ok(StatusCode::NO_CONTENT),
-            Some(_) => {}
-        }
         let now = Timestamp::now();
         let delete = transition::delete(now, now + CLEAN_UP_AFTER);
-        if let Some(tombstone) = app.store().apply(&id, &delete).await? {
-            tracing::info!(assignment = id, "assignment deleted");
-            let work = async {
-                let (pictures, cdn) = (&app.services.pictures, &app.services.cdn);
-                let erased = clean_up::erase(pictures, cdn, &tombstone).await?;
-                app.store().apply(&id, &erased).await?;
-                Ok(())
-            };
-            before_the_answer(&id, work).await;
-            return Ok(StatusCode::NO_CONTENT);
+        if let Some(tombstone) = app.store().apply(id, &delete).await? {
+            return Ok(Some(tombstone));
+        }
+        if is_deleted(app, id, caller).await? {
+            return Ok(None);
         }
     }
     Err(busy())

@@ -4,22 +4,31 @@ use std::time::Duration;
 
 use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
 use atelier_runtime::config::{
-    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting, http_url,
+    BudgetConfig, ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, ModelsConfig,
+    Setting, http_url,
 };
 use atelier_runtime::telemetry::TelemetryConfig;
 use atelier_store::config::StoreConfig;
+
+use crate::identity::settings::{IdentityConfig, PUBLIC_URL};
 
 /// All options of an API process.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
     /// Where it listens.
     pub http: HttpConfig,
+    /// Who is trusted to say who calls.
+    pub identity: IdentityConfig,
     /// Its limits on connections and requests.
     pub serve: ServeConfig,
     /// The names that it is reached by.
     pub site: SiteConfig,
     /// How much one subject may create.
     pub limit: LimitConfig,
+    /// What calls to models may cost a day.
+    pub budget: BudgetConfig,
+    /// The models, whose prices the budgets are counted in.
+    pub models: ModelsConfig,
     /// How long jobs take and how often they are tried.
     pub job: JobConfig,
     /// How it ends.
@@ -56,14 +65,17 @@ impl ApiConfig {
     /// Its options.
     pub const SETTINGS: &[&[Setting]] = &[
         HttpConfig::API_SETTINGS,
+        IdentityConfig::SETTINGS,
         ServeConfig::SETTINGS,
         SiteConfig::SETTINGS,
         LimitConfig::SETTINGS,
+        BudgetConfig::SETTINGS,
+        ModelsConfig::SETTINGS,
         JobConfig::SETTINGS,
         DrainConfig::SETTINGS,
         CloudConfig::SETTINGS,
         BucketConfig::SETTINGS,
-        CdnConfig::SETTINGS,
+        CdnConfig::API_SETTINGS,
         QueueConfig::SETTINGS,
         StoreConfig::SETTINGS,
         TelemetryConfig::SETTINGS,
@@ -74,16 +86,20 @@ impl ApiConfig {
     pub fn read(mut environment: Environment) -> Result<Self, ConfigFaults> {
         let it = &mut environment;
         let control = http_url(it, &ATELIER_CONTROL_URL);
+        let http = HttpConfig::read_api(it);
         let config = Self {
-            http: HttpConfig::read_api(it),
+            identity: IdentityConfig::read(it, &http),
+            http,
             serve: ServeConfig::read(it),
             site: SiteConfig::read(it),
             limit: LimitConfig::read(it),
+            budget: BudgetConfig::read(it),
+            models: ModelsConfig::read(it),
             job: JobConfig::read(it),
             drain: DrainConfig::read(it),
             cloud: CloudConfig::read(it),
             bucket: BucketConfig::read(it),
-            cdn: CdnConfig::read(it),
+            cdn: CdnConfig::read_api(it),
             queue: QueueConfig::read(it),
             store: StoreConfig::read(it),
             telemetry: TelemetryConfig::read(it),
@@ -99,22 +115,31 @@ impl ApiConfig {
 pub struct LimitConfig {
     /// Assignments a minute; 0 = no limit.
     pub creates_per_minute: u32,
+    /// Checks of a student's answers a minute, from one address; 0 = no limit.
+    pub answers_per_minute: u32,
 }
 
 const CREATE_LIMIT_PER_MINUTE: Setting = Setting {
     name: "CREATE_LIMIT_PER_MINUTE",
     default: Some("60"),
-    help: "Assignments that one subject may create a minute, 0 to 1000000; 0 = no limit.",
+    help: "Assignments that one subject may create or retry a minute, 0 to 1000000; 0 = no limit.",
+};
+
+const ANSWER_LIMIT_PER_MINUTE: Setting = Setting {
+    name: "ANSWER_LIMIT_PER_MINUTE",
+    default: Some("300"),
+    help: "Checks of students' answers a minute from one address, 0 to 1000000; 0 = no limit. A whole school may have one address.",
 };
 
 impl LimitConfig {
     /// Its options.
-    pub const SETTINGS: &[Setting] = &[CREATE_LIMIT_PER_MINUTE];
+    pub const SETTINGS: &[Setting] = &[CREATE_LIMIT_PER_MINUTE, ANSWER_LIMIT_PER_MINUTE];
 
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {
         Self {
             creates_per_minute: environment.number(&CREATE_LIMIT_PER_MINUTE, 0..=1_000_000),
+            answers_per_minute: environment.number(&ANSWER_LIMIT_PER_MINUTE, 0..=1_000_000),
         }
     }
 }
@@ -124,13 +149,10 @@ impl LimitConfig {
 pub struct SiteConfig {
     /// Host names of `PUBLIC_URL` and `ALLOWED_HOSTS`, without ports.
     pub hosts: Vec<String>,
+    /// `PUBLIC_URL`, without a slash at its end.
+    pub public_url: Option<String>,
 }
 
-const PUBLIC_URL: Setting = Setting {
-    name: "PUBLIC_URL",
-    default: None,
-    help: "Address that people open in their browsers, such as https://atelier.example.org.",
-};
 const ALLOWED_HOSTS: Setting = Setting {
     name: "ALLOWED_HOSTS",
     default: None,
@@ -144,7 +166,8 @@ impl SiteConfig {
     /// Reads its options.
     pub fn read(environment: &mut Environment) -> Self {
         let mut hosts = Vec::new();
-        if let Some(url) = http_url(environment, &PUBLIC_URL) {
+        let public_url = http_url(environment, &PUBLIC_URL);
+        if let Some(url) = &public_url {
             let url = url.parse::<http::Uri>().ok();
             hosts.extend(url.and_then(|url| url.host().map(str::to_owned)));
         }
@@ -160,7 +183,10 @@ impl SiteConfig {
                 environment.fault(&ALLOWED_HOSTS, &fault);
             }
         }
-        Self { hosts }
+        Self {
+            hosts,
+            public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        }
     }
 }
 

@@ -1,23 +1,26 @@
 //! Creates an assignment: validate, limit, insert, send, note.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_domain::assignment::{Assignment, MAX_PROMPT_CHARACTERS, Post, Status};
+use atelier_domain::assignment::{
+    Assignment, MAX_PROMPT_CHARACTERS, MAX_TITLE_CHARACTERS, Post, Status,
+};
 use atelier_domain::timestamp::Timestamp;
 use atelier_store::Insert;
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::LOCATION;
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
-use crate::input::field::{Id, JsonText, TeacherId, Trimmed};
+use crate::identity::caller::Caller;
+use crate::identity::client_address::ClientAddress;
+use crate::identity::subject;
+use crate::input::field::{Id, JsonText, Shown, TeacherId, Trimmed};
 use crate::input::{JsonBody, input};
-use crate::limit;
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
 
@@ -33,7 +36,11 @@ input! {
         /// The teacher that it belongs to, 1 to 256 characters and at most 1024 bytes
         /// percent-encoded, which is how it stands in the picture's metadata.
         teacher_id: TeacherId,
-        /// Questions and answers, a JSON text.
+        /// What students see above the questions, 1 to 120 characters after trimming. They do not
+        /// see the prompt.
+        title: Shown<MAX_TITLE_CHARACTERS>,
+        /// Questions and answers, a JSON text. Several right answers are a list, or one text with
+        /// `|` between them.
         question_answers: JsonText,
         /// The caller's own id for it, which makes a repeated post harmless. Otherwise one is made.
         assignment_id: Id,
@@ -58,13 +65,15 @@ input! {
 )]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    caller: Caller,
+    ClientAddress(address): ClientAddress,
     correlation_id: CorrelationId,
     JsonBody(checked): JsonBody<NewAssignment>,
 ) -> Result<Response, Problem> {
     let id = checked.input.assignment_id.as_ref().map(|id| id.0.clone());
     let read = checked
         .finish()
+        .and_then(|input| own(input, &caller))
         .map(|input| new_document(&app, input, correlation_id));
     let _lock;
     if let Some(id) = &id {
@@ -79,15 +88,21 @@ pub(crate) async fn create(
             (Some(present), _) if present.s3_upload_status == Status::Deleted => {
                 return Err(deleted());
             }
-            (Some(present), Ok(wanted)) => return repeated(&app, wanted, present).await,
+            (Some(present), Ok(wanted)) => return repeated(&app, &caller, wanted, present).await,
             _ => {}
         }
     }
     let document = read?;
     refuse_beyond_capacity(&app, &document)?;
-    app.limit.charge(&limit::subject(peer)).await?;
+    if document.s3_upload_status == Status::Pending {
+        let teacher = document.teacher_id.as_deref();
+        app.budgets.refuse_if_used_up(teacher).await?;
+    }
+    app.limit
+        .charge(&subject::of_caller(&caller, address))
+        .await?;
     match app.store().insert(&document).await? {
-        Insert::Taken(present) => repeated(&app, &document, *present).await,
+        Insert::Taken(present) => repeated(&app, &caller, &document, *present).await,
         Insert::Done => {
             tracing::info!(assignment = document.assignment_id, "assignment created");
             if document.s3_upload_status == Status::Pending {
@@ -98,12 +113,27 @@ pub(crate) async fn create(
     }
 }
 
+/// What `caller` wants, with the teacher that it belongs to.
+fn own(mut input: NewAssignment, caller: &Caller) -> Result<NewAssignment, Problem> {
+    let wanted = input.teacher_id.take().map(|id| id.0);
+    let teacher = caller.teacher_of_new(wanted).map_err(|own| {
+        let detail = format!(
+            "`teacher_id` must be yours, `{own}`, or absent: the role `portal` is needed to name another."
+        );
+        let fault = FieldFault::new("teacher_id", detail.as_str());
+        Problem::new(StatusCode::FORBIDDEN, detail).with_errors(vec![fault])
+    })?;
+    input.teacher_id = teacher.map(TeacherId);
+    Ok(input)
+}
+
 fn new_document(app: &App, input: NewAssignment, correlation_id: CorrelationId) -> Assignment {
     let new_id = || uuid::Uuid::now_v7().to_string();
     let post = Post {
         assignment_id: input.assignment_id.map_or_else(new_id, |id| id.0),
         prompt: input.prompt.map(|prompt| prompt.0).unwrap_or_default(),
         teacher_id: input.teacher_id.map(|id| id.0),
+        title: input.title.map(|title| title.0),
         question_answers: input.question_answers.map(|text| text.0),
         fresh: input.fresh.unwrap_or_default(),
         permanent: input.permanent.unwrap_or_default(),
@@ -139,13 +169,15 @@ fn deleted() -> Problem {
 /// The id is taken: the same content gets the same answer.
 async fn repeated(
     app: &App,
+    caller: &Caller,
     wanted: &Assignment,
     present: Assignment,
 ) -> Result<Response, Problem> {
     if present.s3_upload_status == Status::Deleted {
         return Err(deleted());
     }
-    if wanted.post_hash != present.post_hash {
+    // Of another's assignment nothing is told but that its id is taken.
+    if wanted.post_hash != present.post_hash || !caller.may_see(&present) {
         let detail = "An assignment with this `assignment_id` exists, with other content.";
         return Err(Problem::new(StatusCode::CONFLICT, detail)
             .with_errors(vec![FieldFault::new("assignment_id", detail)]));

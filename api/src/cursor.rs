@@ -12,6 +12,11 @@ pub(crate) fn after(document: &Assignment) -> String {
     text(document.created_at, &document.assignment_id)
 }
 
+/// The cursor that stands for `position`, whose id is one of ours.
+pub(crate) fn of(position: &Position) -> String {
+    text(position.created_at, &position.assignment_id)
+}
+
 fn text(created_at: Timestamp, assignment_id: &str) -> String {
     let bits = created_at.seconds().to_bits();
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(format!("{bits:016x}{assignment_id}"))

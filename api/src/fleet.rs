@@ -17,6 +17,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::budgets::BudgetView;
+use crate::identity::access::Access;
 use crate::page;
 use crate::problem::{Problem, Refused};
 
@@ -35,6 +37,8 @@ pub(crate) struct Fleet {
     totals: Totals,
     /// Assignments that became `success` in the last minute.
     done_per_minute: u64,
+    /// What is left of the day's budget.
+    budget: BudgetView,
     /// Whether there are switches of an embedded cloud.
     control: bool,
 }
@@ -109,6 +113,7 @@ pub(crate) async fn fleet_json(State(app): State<Arc<App>>) -> Result<Response, 
         samples: app.findings.history.samples(),
         totals: app.findings.history.totals(),
         done_per_minute: app.findings.history.done_per_minute(now),
+        budget: app.budgets.view(None).await?,
         control: app.config.control.is_some(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(fleet)).into_response())
@@ -119,7 +124,10 @@ pub(crate) async fn fleet(state: State<Arc<App>>, headers: HeaderMap) -> Respons
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let accept = accept.unwrap_or_default();
     if accept.contains("application/json") && !accept.contains("text/html") {
-        fleet_json(state).await.into_response()
+        match state.gate.admit(Access::OPERATORS, &headers).await {
+            Ok(_) => fleet_json(state).await.into_response(),
+            Err(problem) => problem.into_response(),
+        }
     } else {
         page::file(&state.0, "fleet.html", &headers)
     }

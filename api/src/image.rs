@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
+use crate::identity::caller::Caller;
 use crate::placeholder::{Reason, placeholder};
 use crate::problem::Problem;
 use crate::read::is_known;
@@ -38,6 +39,7 @@ use crate::read::is_known;
 pub(crate) async fn image(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    caller: Caller,
     correlation_id: CorrelationId,
     headers: HeaderMap,
 ) -> Response {
@@ -46,8 +48,8 @@ pub(crate) async fn image(
         _ => return placeholder(Reason::Unknown),
     };
     let document = match app.store().get(&id).await {
-        Ok(Some(document)) => document,
-        Ok(None) => return placeholder(Reason::Unknown),
+        Ok(Some(document)) if caller.may_see(&document) => document,
+        Ok(_) => return placeholder(Reason::Unknown),
         Err(error) => {
             tracing::warn!(assignment = id, %error, "no picture to show");
             return placeholder(Reason::StoreAway);
@@ -158,7 +160,7 @@ fn cached(found: &Found) -> HeaderMap {
 }
 
 /// Nothing that a browser would run is served from our own address.
-fn content_type(stored: &str) -> HeaderValue {
+pub(crate) fn content_type(stored: &str) -> HeaderValue {
     HeaderValue::from_static(match stored {
         "image/webp" => "image/webp",
         "image/png" => "image/png",

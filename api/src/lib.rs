@@ -3,7 +3,11 @@
 
 mod admission;
 mod app;
+mod audit_log;
+mod auth;
 mod body;
+mod budget;
+mod budgets;
 mod change;
 pub mod config;
 mod connections;
@@ -12,10 +16,12 @@ mod create;
 mod cursor;
 mod fleet;
 mod health;
+pub mod identity;
 mod image;
 mod input;
 mod limit;
 mod locks;
+mod notice;
 mod origin;
 mod page;
 mod placeholder;
@@ -26,6 +32,8 @@ mod routes;
 mod send;
 mod serve;
 mod server;
+mod share;
+mod shared;
 mod view;
 mod wait;
 

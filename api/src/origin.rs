@@ -6,15 +6,18 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{HOST, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::app::App;
+use crate::identity::sealed::pairs;
+use crate::identity::session;
 use crate::problem::Problem;
 
 /// Refuses changes from a page of another site, and from a page whose name was made to resolve to
-/// this host (DNS rebinding). Programs, which send no headers of a browser, are not concerned.
+/// this host (DNS rebinding). Programs, which send no headers of a browser, are not concerned, unless
+/// they bring the session of a page.
 pub(crate) async fn refuse_other_sites(
     State(app): State<Arc<App>>,
     request: Request,
@@ -25,8 +28,11 @@ pub(crate) async fn refuse_other_sites(
         Method::GET | Method::HEAD | Method::OPTIONS
     );
     let headers = request.headers();
-    let detail = if reads || !is_from_page(headers) {
+    let detail = if reads {
         None
+    } else if !is_from_page(headers) {
+        brings_session(headers)
+            .then(|| "With the session of a page only that page may do this.".to_owned())
     } else if !is_same_site(headers) {
         Some("A page of another site may not do this.".to_owned())
     } else {
@@ -40,6 +46,11 @@ pub(crate) async fn refuse_other_sites(
 
 fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether a session is all that says who calls. Browsers send it with a word on whose page it was.
+fn brings_session(headers: &HeaderMap) -> bool {
+    !headers.contains_key(AUTHORIZATION) && pairs(headers).any(|(name, _)| name == session::COOKIE)
 }
 
 /// Whether a browser says that a page sends this.

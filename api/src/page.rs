@@ -79,6 +79,22 @@ pub(crate) fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
     (answer, file.data.into_owned()).into_response()
 }
 
+/// The text of the file at `path`, which is to be filled in.
+pub(crate) fn template(path: &str) -> String {
+    let file = Files::get(path).map(|file| file.data.into_owned());
+    String::from_utf8(file.unwrap_or_default()).unwrap_or_default()
+}
+
+/// A page that was made for this answer alone. It shows nothing of the CDN's.
+pub(crate) fn made(status: StatusCode, html: String) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(".html")));
+    if let Ok(value) = HeaderValue::from_str(&policy(None)) {
+        headers.insert(CONTENT_SECURITY_POLICY, value);
+    }
+    (status, headers, html).into_response()
+}
+
 fn media_type(path: &str) -> &'static str {
     match path.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",

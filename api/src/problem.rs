@@ -5,7 +5,7 @@ use std::fmt;
 
 use atelier_store::StoreError;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::openapi::content::ContentBuilder;
@@ -73,11 +73,12 @@ pub(crate) struct ProblemDocument {
 
 /// Why a request is not done. It becomes a [`ProblemDocument`] when the correlation id is put in.
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
+pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldFault>,
     retry_after: Option<u64>,
+    challenge: Option<String>,
     cause: Option<String>,
 }
 
@@ -89,6 +90,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            challenge: None,
             cause: None,
         }
     }
@@ -135,6 +137,13 @@ impl Problem {
         self
     }
 
+    /// With how to show who one is (`WWW-Authenticate`).
+    #[must_use]
+    pub(crate) fn challenge(mut self, challenge: String) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
     /// Its status.
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
@@ -173,6 +182,10 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
+        let challenge = self.challenge.as_deref().map(HeaderValue::from_str);
+        if let Some(Ok(challenge)) = challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }
@@ -206,7 +219,8 @@ impl<const STATUS: u16> IntoResponses for Refused<STATUS> {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
         let words = match STATUS {
             400 => "Bad input: `errors` names each field and its limit.",
-            403 => "A page of another site may not do this.",
+            401 => "Nobody can tell who calls: there are no credentials, or they are not taken.",
+            403 => "The caller lacks the role, or a page of another site sent this.",
             404 => "There is no such thing, or it is deleted.",
             405 => "There is no such call at this address.",
             408 => "The request took too long to arrive.",
@@ -214,7 +228,9 @@ impl<const STATUS: u16> IntoResponses for Refused<STATUS> {
             410 => "The assignment with this id is deleted.",
             413 => "The body is longer than 1 MiB.",
             415 => "The body is not `application/json`.",
-            429 => "Above the limit; `Retry-After` says when to come back.",
+            429 => {
+                "Above the limit, or the budget is used up; `Retry-After` says when to come back."
+            }
             502 | 503 => "Something that is needed is away; try again in a moment.",
             _ => "Something went wrong; the log has the cause.",
         };

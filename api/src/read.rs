@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::cursor;
+use crate::identity::caller::Caller;
 use crate::input::field::{Cursor, Ids, ListedStatus, Number, TeacherId};
 use crate::input::{IdInPath, Parameters, input};
 use crate::present::present;
@@ -129,16 +130,17 @@ pub(crate) fn not_modified(mut headers: HeaderMap) -> Response {
 pub(crate) async fn read_one(
     State(app): State<Arc<App>>,
     IdInPath(id): IdInPath,
+    caller: Caller,
     Parameters(query): Parameters<ReadQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wait = query.wait.map_or(0, |wait| wait.0);
-    let mut document = present(app.store(), &id).await?;
+    let mut document = present(app.store(), &id, &caller).await?;
     if wait > 0 && document.s3_upload_status == Status::Pending {
         app.waiters
             .wait_for(vec![id.clone()], Duration::from_secs(wait.into()))
             .await;
-        document = present(app.store(), &id).await?;
+        document = present(app.store(), &id, &caller).await?;
     }
     let view = app.views.of(&document).await;
     let etag = view.etag();
@@ -171,14 +173,22 @@ pub(crate) async fn read_one(
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Page>, Problem> {
     query.check_combination()?;
     if let Some(Ids(ids)) = query.ids {
-        return read_many(&app, ids, query.wait.map_or(0, |wait| wait.0)).await;
+        return read_many(&app, &caller, ids, query.wait.map_or(0, |wait| wait.0)).await;
     }
+    let wanted = query.teacher_id.map(|id| id.0);
+    let Ok(teacher_id) = caller.teacher_of_list(wanted) else {
+        return Ok(Json(Page {
+            assignments: Vec::new(),
+            next: None,
+        }));
+    };
     let filter = Filter {
-        teacher_id: query.teacher_id.map(|id| id.0),
+        teacher_id,
         status: query.status.map(|status| status.0),
     };
     let after = query.after.map(|cursor| cursor.0);
@@ -193,8 +203,14 @@ pub(crate) async fn list(
     }))
 }
 
-async fn read_many(app: &App, ids: Vec<String>, wait: u32) -> Result<Json<Page>, Problem> {
+async fn read_many(
+    app: &App,
+    caller: &Caller,
+    ids: Vec<String>,
+    wait: u32,
+) -> Result<Json<Page>, Problem> {
     let mut documents = app.store().get_many(&ids).await?;
+    documents.retain(|document| caller.may_see(document));
     let pending = |document: &Assignment| document.s3_upload_status == Status::Pending;
     if wait > 0 && documents.len() == ids.len() && documents.iter().all(pending) {
         app.waiters
@@ -202,7 +218,9 @@ async fn read_many(app: &App, ids: Vec<String>, wait: u32) -> Result<Json<Page>,
             .await;
         documents = app.store().get_many(&ids).await?;
     }
-    documents.retain(|document| document.s3_upload_status != Status::Deleted);
+    documents.retain(|document| {
+        document.s3_upload_status != Status::Deleted && caller.may_see(document)
+    });
     documents.sort_by(|one, other| {
         other
             .created_at

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
@@ -20,9 +20,11 @@ use crate::admission::admit;
 use crate::app::App;
 use crate::correlation::correlate;
 use crate::fleet::{self, control, dead_letters};
+use crate::identity::access::Access;
+use crate::identity::calls::{Calls, describe_schemes};
 use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
-use crate::{change, create, health, image, page, read};
+use crate::{audit_log, auth, budget, change, create, health, image, page, read, share, shared};
 
 /// The longest that any answer may take: a long poll takes 20 s, a picture from the bucket 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
@@ -36,6 +38,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
     components(schemas(ProblemDocument)),
     tags(
         (name = "assignments", description = "Assignments and their pictures"),
+        (name = "students", description = "Links for students, and their answers"),
         (name = "fleet", description = "What the operator sees"),
         (name = "health", description = "Whether the process lives and is ready"),
     ),
@@ -43,40 +46,83 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 struct Description;
 
 /// The calls of users; an overloaded process refuses some of them.
-fn users_calls() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(create::create, read::list))
-        .routes(routes!(read::read_one, change::patch, change::delete))
-        .routes(routes!(image::image))
-        .routes(routes!(change::retry))
+fn users_calls() -> Calls {
+    Calls::none()
+        .open_to(Access::USERS, routes!(create::create, read::list))
+        .open_to(
+            Access::USERS,
+            routes!(read::read_one, change::patch, change::delete),
+        )
+        .open_to(Access::USERS, routes!(image::image))
+        .open_to(Access::USERS, routes!(change::retry))
+        .open_to(Access::USERS, routes!(budget::read_budget))
+        .open_to(Access::USERS, routes!(share::share, share::revoke))
+        .open_to(Access::USERS, routes!(share::results, share::erase_results))
+}
+
+/// The calls of whoever has a link.
+fn students_calls() -> Calls {
+    Calls::none()
+        .open_to(Access::Link, routes!(shared::shared))
+        .open_to(Access::Link, routes!(shared::shared_image))
+        .open_to(Access::Link, routes!(shared::check_answers))
 }
 
 /// The calls of operators and load balancers, which are always answered.
-fn operators_calls() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(fleet::fleet_json))
-        .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letters::drop_dead_letter))
-        .routes(routes!(dead_letters::redrive))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
+fn operators_calls() -> Calls {
+    Calls::none()
+        .open_to(Access::OPERATORS, routes!(fleet::fleet_json))
+        .open_to(Access::OPERATORS, routes!(dead_letters::list))
+        .open_to(Access::OPERATORS, routes!(dead_letters::drop_dead_letter))
+        .open_to(Access::OPERATORS, routes!(dead_letters::redrive))
+        .open_to(Access::OPERATORS, routes!(audit_log::read))
+        .open_to(Access::Nobody, routes!(health::live))
+        .open_to(Access::Nobody, routes!(health::ready))
+        .hidden(
+            Access::OPERATORS,
+            "/fleet/faults",
+            get(control::faults)
+                .put(control::faults)
+                .delete(control::faults),
+        )
+        .hidden(Access::Nobody, "/auth/sign-in", get(auth::sign_in))
+        .hidden(Access::Nobody, "/auth/callback", get(auth::callback))
+        .hidden(Access::Nobody, "/auth/me", get(auth::me))
+        .hidden(Access::Nobody, "/auth/sign-out", post(auth::sign_out))
+        .hidden(Access::Nobody, "/auth/signed-out", get(auth::signed_out))
+        .hidden(
+            Access::OPERATORS,
+            "/fleet/temper",
+            get(control::behavior).put(control::behavior),
+        )
 }
 
-fn calls(users: OpenApiRouter<Arc<App>>) -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Description::openapi())
+fn calls(
+    users: OpenApiRouter<Arc<App>>,
+    operators: OpenApiRouter<Arc<App>>,
+) -> OpenApiRouter<Arc<App>> {
+    let mut calls = OpenApiRouter::with_openapi(Description::openapi())
         .merge(users)
-        .merge(operators_calls())
+        .merge(operators);
+    describe_schemes(calls.get_openapi_mut());
+    calls
 }
 
 /// The OpenAPI document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    calls(users_calls()).into_openapi()
+    let users = users_calls().described();
+    let users = users.merge(students_calls().described());
+    calls(users, operators_calls().described()).into_openapi()
 }
 
 /// Every address of the API and its page.
 pub fn router(app: Arc<App>) -> Router {
-    let admitted = users_calls().layer(from_fn_with_state(app.clone(), admit));
-    let (calls, description) = calls(admitted).split_for_parts();
+    let students = students_calls().behind_gate(&app);
+    let students = students.layer(from_fn(shared::keep_private));
+    let users = users_calls().behind_gate(&app).merge(students);
+    let users = users.layer(from_fn_with_state(app.clone(), admit));
+    let operators = operators_calls().behind_gate(&app);
+    let (calls, description) = calls(users, operators).split_for_parts();
     let description = Arc::new(description);
     let docs = Router::new()
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").validator_url("none")))
@@ -87,20 +133,16 @@ pub fn router(app: Arc<App>) -> Router {
             get(move || std::future::ready(Json(description.clone()))),
         )
         .route("/fleet", get(fleet::fleet))
-        .route(
-            "/fleet/faults",
-            get(control::faults)
-                .put(control::faults)
-                .delete(control::faults),
-        )
-        .route(
-            "/fleet/temper",
-            get(control::behavior).put(control::behavior),
-        )
         .route("/", get(page::create))
         .route("/show", get(page::show))
         .route("/complete", get(page::complete))
         .route("/complete/{id}", get(page::complete))
+        .route(
+            "/s/{token}",
+            get(shared::page)
+                .layer(from_fn(shared::keep_private))
+                .layer(from_fn_with_state(app.clone(), admit)),
+        )
         .route("/favicon.ico", get(page::favicon))
         .route("/assets/{*path}", get(page::asset))
         .with_state(app.clone())

@@ -14,6 +14,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
         let app = app.clone();
         async move { app.waiters.run().await }
     });
+    if let Some(provider) = app.gate.provider().cloned() {
+        // The first request that needs the provider's keys should not have to wait for them.
+        tokio::spawn(async move { provider.known().await });
+    }
     let router = routes::router(app.clone());
     server::serve(listener, router, &app.config.serve, app.draining.clone()).await;
     let _ = waiting.await;

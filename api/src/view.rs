@@ -48,6 +48,7 @@ impl Views {
         } else {
             None
         };
+        self.sign_ahead(documents).await;
         let view = |document: &Assignment| {
             let counted = oldest.as_ref().filter(|_| self.has_wait(document));
             let counted =
@@ -55,6 +56,23 @@ impl Views {
             self.view(document, counted)
         };
         documents.iter().map(view).collect()
+    }
+
+    /// Signs the pictures' addresses, each of which takes most of a millisecond once a day, where
+    /// it holds up no other request.
+    async fn sign_ahead(&self, documents: &[Assignment]) {
+        if self.cdn.signer.is_none() {
+            return;
+        }
+        let keys = documents.iter().filter_map(|it| it.s3_image_key.clone());
+        let (cdn, keys) = (self.cdn.clone(), keys.collect::<Vec<_>>());
+        let signing = tokio::task::spawn_blocking(move || {
+            for key in keys {
+                cdn.url(&key);
+            }
+        });
+        // What was not signed is signed when it is needed.
+        let _ = signing.await;
     }
 
     /// `document`, which was posted just now.
@@ -103,6 +121,9 @@ pub(crate) struct View {
     /// What the picture shows, trimmed; empty where there is no image.
     #[schema(max_length = 1024)]
     pub prompt: String,
+    /// What students see above the questions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Questions and answers, a JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question_answers: Option<String>,
@@ -115,7 +136,8 @@ pub(crate) struct View {
     /// Where the picture lies in the bucket; with `success`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_image_key: Option<String>,
-    /// Where readers get the picture; with `success` where there is a CDN.
+    /// Where readers get the picture; with `success` where there is a CDN. Where pictures are
+    /// private it is signed, and valid until the end of the next day in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloudfront_url: Option<String>,
     /// With `success`.
@@ -142,6 +164,9 @@ pub(crate) struct View {
     pub model: Option<String>,
     /// What the models' answers cost, in US dollars by list price.
     pub cost_usd: f64,
+    /// While pending: the day's budget is used up, and it waits for the next day.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_budget: bool,
     /// Whether a stored picture of the same prompt may not serve again.
     pub fresh: bool,
     /// Whether the picture is kept from the lifecycle.
@@ -163,6 +188,7 @@ impl View {
             assignment_id: it.assignment_id,
             teacher_id: it.teacher_id,
             prompt: it.prompt,
+            title: it.title,
             question_answers: it.question_answers,
             created_at: it.created_at.seconds(),
             s3_upload_status: it.s3_upload_status,
@@ -178,6 +204,7 @@ impl View {
             stage_seconds: it.stage_seconds,
             model: it.model,
             cost_usd: it.cost_usd,
+            waits_for_budget: it.waits_for_budget && it.claim.is_none(),
             fresh: it.fresh,
             permanent: it.permanent,
             correlation_id: it.correlation_id,
@@ -204,4 +231,28 @@ pub(crate) fn weak_etag(bytes: &[u8]) -> String {
         "W/\"{}\"",
         base64_simd::URL_SAFE_NO_PAD.encode_to_string(&digest[..16])
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_runtime::config::Environment;
+
+    use super::*;
+
+    #[test]
+    fn the_etag_changes_with_the_address_so_that_no_304_keeps_one_that_expired() {
+        let document = serde_json::json!({
+            "assignment_id": "a", "created_at": 0.0, "updated_at": 0.0,
+            "s3_upload_status": "success", "s3_image_key": "generated_images/a.webp",
+        });
+        let document: Assignment = serde_json::from_value(document).unwrap();
+        let domain = [("CLOUDFRONT_DOMAIN", "d1.cloudfront.net")];
+        let cdn = CdnConfig::read(&mut Environment::of(domain));
+        let today = View::new(&document, &cdn);
+        let mut tomorrow = today.clone();
+        let signed = today.cloudfront_url.clone().map(|url| url + "?Expires=1");
+        assert_eq!(today.etag(), tomorrow.etag());
+        tomorrow.cloudfront_url = signed;
+        assert_ne!(today.etag(), tomorrow.etag());
+    }
 }

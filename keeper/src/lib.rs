@@ -5,9 +5,11 @@
 //! | --- | --- |
 //! | [`sweep`](Sweep) | sends again, gives up, erases and tags what is due |
 //! | [`dead_letters`](DeadLetterReader) | fails the assignments of dead letters |
+//! | [`budget`](BudgetMeter) | measures what is left of the day's budget |
 //! | [`throughput`](ThroughputMeter) | measures how fast the fleet is, for expected waits |
 //! | [`history`](HistoryRecorder) | samples the fleet, and finds out that the queue lost its jobs |
 
+mod budget;
 mod dead_letters;
 mod fail;
 mod history;
@@ -22,6 +24,7 @@ use atelier_cloud::cdn::Cdn;
 use atelier_cloud::dead_letters::DeadLetters;
 use atelier_cloud::pictures::Pictures;
 use atelier_cloud::queue::Queues;
+use atelier_domain::budget::Budgets;
 use atelier_domain::history::History;
 use atelier_domain::throughput::Throughput;
 use atelier_runtime::config::JobConfig;
@@ -30,6 +33,7 @@ use atelier_store::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use budget::BudgetMeter;
 pub use dead_letters::DeadLetterReader;
 pub use history::HistoryRecorder;
 pub use sweep::Sweep;
@@ -84,6 +88,7 @@ pub fn start(
     services: Services,
     findings: &Findings,
     job: &JobConfig,
+    budgets: &Budgets,
     sample: Duration,
     stop: &CancellationToken,
 ) -> JoinSet<&'static str> {
@@ -93,6 +98,11 @@ pub fn start(
         throughput: findings.throughput.clone(),
         history: findings.history.clone(),
         liveness: findings.meter.clone(),
+        stop: stop.clone(),
+    };
+    let budget = BudgetMeter {
+        store: services.store.clone(),
+        limit: budgets.fleet,
         stop: stop.clone(),
     };
     let recorder = HistoryRecorder {
@@ -116,6 +126,7 @@ pub fn start(
     };
     let mut loops = JoinSet::new();
     loops.spawn(named("throughput", meter.run()));
+    loops.spawn(named("budget", budget.run()));
     loops.spawn(named("history", recorder.run()));
     loops.spawn(named("dead letters", reader.run()));
     loops.spawn(named("sweep", sweep.run()));

@@ -138,7 +138,8 @@ impl Sweep {
             Status::Pending if taken.is_claimed(now) => Ok(()),
             Status::Pending if taken.give_up_at.is_some_and(|at| at <= now) => {
                 let cause = "still pending at give_up_at";
-                fail_unclaimed(self.store(), &taken, Failure::TooBusy, cause, now).await?;
+                let failure = Failure::of_giving_up(&taken);
+                fail_unclaimed(self.store(), &taken, failure, cause, now).await?;
                 Ok(())
             }
             Status::Pending => self.resend(&taken).await,
@@ -148,6 +149,9 @@ impl Sweep {
     }
 
     async fn erase(&self, tombstone: &Assignment) -> Result<(), SweepError> {
+        // A link may have been made while the assignment was deleted.
+        let shares = self.store().shares();
+        shares.erase(&tombstone.assignment_id).await?;
         let (pictures, cdn) = (&self.services.pictures, &self.services.cdn);
         let erased = clean_up::erase(pictures, cdn, tombstone).await?;
         self.store()

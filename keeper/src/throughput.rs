@@ -9,6 +9,7 @@ use atelier_domain::history::History;
 use atelier_domain::throughput::{Measured, Throughput};
 use atelier_domain::timestamp::Timestamp;
 use atelier_runtime::liveness::Liveness;
+use atelier_runtime::telemetry::metrics;
 use atelier_store::{Store, StoreError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +68,7 @@ impl ThroughputMeter {
     async fn measure(&self) -> Result<Measured, StoreError> {
         let now = Timestamp::now();
         let oldest_pending = self.store.oldest_pending(1).await?.first().copied();
+        metrics::get().oldest_pending(oldest_pending.map_or(Duration::ZERO, |at| now.since(at)));
         let minute = now - WINDOW;
         let busy_since = match oldest_pending {
             Some(oldest) if oldest > minute => oldest,

@@ -47,6 +47,7 @@ pub(crate) fn of_scenario(evidence: &Evidence<'_>) -> Vec<Criterion> {
         ),
         error_ratio(evidence.measured),
         cdn_hit_ratio(evidence.measured),
+        unsigned_refused(evidence.measured),
         scaling(evidence),
         Criterion::check(
             "retrieval_p95_seconds",
@@ -80,6 +81,16 @@ fn cdn_hit_ratio(measured: &State) -> Criterion {
         0 => check(None).noted("no x-cache: no CDN answered"),
         few if few < HIT_RATIO_NEEDS => check(None).noted(format!("only {few} downloads")),
         _ => check(measured.hit_ratio()),
+    }
+}
+
+/// Where the API hands out signed addresses, the CDN serves no other.
+fn unsigned_refused(measured: &State) -> Criterion {
+    let check = |figure| Criterion::check("unsigned_served", Comparison::AtMost, 0.0, figure);
+    match measured.unsigned_status {
+        None => check(None).noted("no address was signed: pictures are public"),
+        Some(403) => check(Some(0.0)).noted("403 without the signature"),
+        Some(status) => check(Some(1.0)).noted(format!("{status} without the signature")),
     }
 }
 
@@ -161,12 +172,24 @@ mod tests {
         let (mut measured, totals, fleet) = <(State, Totals, FleetHistory)>::default();
         measured.succeeded = 1;
         let criteria = of_scenario(&evidence(&measured, &totals, &fleet));
-        assert_eq!(criteria.len(), 9);
+        assert_eq!(criteria.len(), 10);
         assert!(all_hold(&criteria));
         assert_eq!(
             criteria.iter().filter(|each| each.holds.is_none()).count(),
-            8
+            9
         );
+    }
+
+    #[test]
+    fn a_cdn_that_serves_a_private_picture_without_a_signature_fails_the_run() {
+        let check = |unsigned_status| {
+            let mut measured = State::default();
+            measured.unsigned_status = unsigned_status;
+            unsigned_refused(&measured)
+        };
+        assert_eq!(check(None).holds, None);
+        assert_eq!(check(Some(403)).holds, Some(true));
+        assert_eq!(check(Some(200)).holds, Some(false));
     }
 
     #[test]

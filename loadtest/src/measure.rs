@@ -133,6 +133,8 @@ pub(crate) struct State {
     pub browser_hits: u64,
     /// Bytes of pictures that were downloaded.
     pub downloaded_bytes: u64,
+    /// What the CDN answered to the address of a private picture without its signature.
+    pub unsigned_status: Option<u16>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -181,6 +183,11 @@ impl Recorder {
             state.slices[slice].failed += 1;
             *state.errors.entry(kind).or_default() += 1;
         });
+    }
+
+    /// The CDN answered `status` to the address of a private picture without its signature.
+    pub(crate) fn unsigned(&self, status: u16) {
+        self.with_slice(|state, _| state.unsigned_status = Some(status));
     }
 
     /// A picture came through the network.

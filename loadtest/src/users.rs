@@ -1,10 +1,11 @@
 //! What people do: create, view, list.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +68,8 @@ pub(crate) struct World {
     /// Users at this moment.
     pub users: AtomicUsize,
     prompt_number: AtomicU64,
+    /// Whether an address without its signature was tried.
+    tried_unsigned: AtomicBool,
     rng: Mutex<Rng>,
 }
 
@@ -80,6 +83,7 @@ impl World {
             prompts,
             users: AtomicUsize::new(0),
             prompt_number: AtomicU64::new(0),
+            tried_unsigned: AtomicBool::new(false),
             rng: Mutex::new(Rng::with_seed(seed)),
         }
     }
@@ -98,6 +102,21 @@ impl World {
         NewAssignment {
             prompt: self.prompts.prompt(number, rng),
             teacher_id: self.prompts.teacher(rng),
+        }
+    }
+
+    /// Tries once a run whether the CDN serves the picture at `signed` without its signature. An
+    /// address that is not signed is public.
+    async fn try_unsigned(&self, signed: &Url) {
+        let is_signed = signed.query_pairs().any(|(name, _)| name == "Signature");
+        if !is_signed || self.tried_unsigned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut plain = signed.clone();
+        plain.set_query(None);
+        match self.client.get(plain, Default::default()).await {
+            Ok(answer) => self.recorder.unsigned(answer.status.as_u16()),
+            Err(_) => self.tried_unsigned.store(false, Ordering::Relaxed),
         }
     }
 
@@ -270,8 +289,9 @@ impl User {
         let (mut resource, mut source, mut took) = session.get(client, address).await?;
         let mut whole = took;
         if let Some(cdn) = resource.location.take() {
-            (resource, source, took) = session.get(client, cdn).await?;
+            (resource, source, took) = session.get(client, cdn.clone()).await?;
             whole += took;
+            self.world.try_unsigned(&cdn).await;
         }
         if let Some(reason) = resource.placeholder {
             return Err(CallError::Placeholder(reason));

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::process::{Command, Output};
 use std::sync::atomic::Ordering;
 
+use axum::http::StatusCode;
 use serde_json::Value;
 
 use fake::{Behavior, GOOD};
@@ -413,4 +414,20 @@ async fn help_is_0_and_an_address_without_an_answer_is_1() {
     let output = loadtest(&["baseline", "--url", "http://127.0.0.1:1"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not answer"));
+}
+
+#[tokio::test]
+async fn private_pictures_are_loaded_by_their_signed_addresses_and_refused_by_others() {
+    for (status, holds, code) in [(403, true, 0), (200, false, 1)] {
+        let (url, _) = fake::serve(Behavior {
+            unsigned: Some(StatusCode::from_u16(status).unwrap()),
+            ..GOOD
+        })
+        .await;
+        let arguments = ["baseline", "--scale-time", "0.02", "--think", "0.1"];
+        let (exit_code, results, _) = check(&url, &arguments).await;
+        assert_eq!(exit_code, Some(code), "{results:#}");
+        assert_eq!(criterion(&results, "unsigned_served")["holds"], holds);
+        assert_eq!(criterion(&results, "cdn_hit_ratio")["holds"], true);
+    }
 }

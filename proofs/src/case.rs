@@ -9,6 +9,7 @@ use atelier_cloud::config::QueueConfig;
 use atelier_cloud::pictures::{Condition, Found, key};
 use atelier_cloud::queue::{Context, Queues};
 use atelier_domain::assignment::{Assignment, Post, Status, prompt_hash};
+use atelier_domain::budget::{Account, Day, Scope};
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
@@ -32,7 +33,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// What ends by the clock, such as a message's invisibility, shows at the next look.
 const LOOK: Duration = Duration::from_millis(250);
 
-const TEACHER: &str = "Ms. Frizzle";
+/// Whose assignment a case is about.
+pub const TEACHER: &str = "Ms. Frizzle";
 
 /// A case.
 #[derive(Debug)]
@@ -420,10 +422,46 @@ impl Case {
         );
         let wasted = self.ledger.wasted();
         ensure!(wasted == 0, "{wasted} calls for a picture that was stored");
+        self.check_money(1).await?;
         let (jobs, letters) = (self.messages().await?, self.dead_letters().await?);
         ensure!(jobs == 0, "{jobs} messages are left");
         ensure!(letters == 0, "{letters} dead letters");
         Ok(())
+    }
+}
+
+impl Case {
+    /// Checks that the accounts of teacher and fleet say what the model billed; at most `more` calls
+    /// are charged beside those, which a crash kept from being made or returned.
+    ///
+    /// # Errors
+    /// They do not, however long one waits for what is returned in the background.
+    pub async fn check_money(&self, more: u64) -> anyhow::Result<()> {
+        let billed = self.ledger.billed();
+        let price = self.world.worker.worker.models[0].price().micros();
+        let expected = billed * price..=(billed + more) * price;
+        let what = format!("charged for {billed} to {} calls", billed + more);
+        self.eventually(&what, async || {
+            let charged = self.charged().await?;
+            Ok(charged.iter().all(|it| expected.contains(it)))
+        })
+        .await
+    }
+
+    /// What is charged to the teacher and the fleet, in millionths of a US dollar. The case may have
+    /// begun yesterday.
+    async fn charged(&self) -> anyhow::Result<[u64; 2]> {
+        let now = Timestamp::now();
+        let mut charged = [0; 2];
+        for day in [Day::of(now - Duration::from_secs(24 * 3600)), Day::of(now)] {
+            let scopes = [Scope::Teacher(TEACHER.to_owned()), Scope::Fleet];
+            let accounts = scopes.map(|scope| Account { day, scope });
+            let of_day = self.store.charged(&accounts).await?;
+            for (sum, more) in charged.iter_mut().zip(of_day) {
+                *sum += more.micros();
+            }
+        }
+        Ok(charged)
     }
 }
 

@@ -67,6 +67,7 @@ fn kind(call: &str) -> Kind {
         "store: insert" => Kind::Insert,
         call if call.starts_with("store: apply") => Kind::FindAndModify,
         call if call.starts_with("store: get") => Kind::Read,
+        call if call.contains(" call ") => Kind::FindAndModify,
         _ => Kind::Any,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 #[derive(Debug, Default)]
 pub struct Ledger {
     model_calls: AtomicU64,
+    billed: AtomicU64,
     wasted: AtomicU64,
     stored: AtomicBool,
     /// The first answer of the model is replaced by an internal error.
@@ -23,6 +24,11 @@ impl Ledger {
         }
     }
 
+    /// The model answered a call with success: it bills that.
+    pub fn model_billed(&self) {
+        self.billed.fetch_add(1, SeqCst);
+    }
+
     /// The picture is stored.
     pub fn stored(&self) {
         self.stored.store(true, SeqCst);
@@ -36,6 +42,11 @@ impl Ledger {
     /// Calls to the model.
     pub fn model_calls(&self) -> u64 {
         self.model_calls.load(SeqCst)
+    }
+
+    /// Calls that the model billed.
+    pub fn billed(&self) -> u64 {
+        self.billed.load(SeqCst)
     }
 
     /// Calls to the model for a picture that was stored already.

@@ -154,6 +154,9 @@ async fn forward(
                 answer = Response::new(Full::default());
                 *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             }
+            if answer.status().is_success() {
+                ledger.model_billed();
+            }
         }
         Ok(answer)
     };

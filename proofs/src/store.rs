@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::audit::Entry;
+use atelier_domain::budget::{Account, Charged, MicroUsd, Scope};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Transition};
-use atelier_store::{Filter, Insert, Position, Store, StoreError};
+use atelier_store::api_keys::ApiKeys;
+use atelier_store::shares::Shares;
+use atelier_store::{AuditFilter, Filter, Insert, Position, Store, StoreError};
 
 use crate::gate::Gate;
 
@@ -59,6 +63,13 @@ fn name(transition: &Transition) -> &'static str {
         (_, None) if sets("erasures") => "apply note erased",
         (_, None) if sets("tag_due") => "apply note tag",
         (_, None) => "apply take due",
+    }
+}
+
+const fn scope(account: &Account) -> &'static str {
+    match account.scope {
+        Scope::Fleet => "the fleet",
+        Scope::Teacher(_) => "the teacher",
     }
 }
 
@@ -189,6 +200,53 @@ impl Store for GatedStore {
         .await
     }
 
+    async fn charge_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+        limit: MicroUsd,
+    ) -> Result<Charged, StoreError> {
+        let (account, call) = (account.clone(), call.to_owned());
+        let name = format!("charge call to {}", scope(&account));
+        self.pass(&name, |store| async move {
+            store.charge_call(&account, &call, price, limit).await
+        })
+        .await
+    }
+
+    async fn refund_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+    ) -> Result<(), StoreError> {
+        let (account, call) = (account.clone(), call.to_owned());
+        let name = format!("refund call to {}", scope(&account));
+        self.pass(&name, |store| async move {
+            store.refund_call(&account, &call, price).await
+        })
+        .await
+    }
+
+    async fn settle_call(&self, account: &Account, call: &str) -> Result<(), StoreError> {
+        let (account, call) = (account.clone(), call.to_owned());
+        let name = format!("settle call of {}", scope(&account));
+        self.pass(&name, |store| async move {
+            store.settle_call(&account, &call).await
+        })
+        .await
+    }
+
+    async fn charged(&self, accounts: &[Account]) -> Result<Vec<MicroUsd>, StoreError> {
+        let accounts = accounts.to_owned();
+        self.pass(
+            "balances",
+            |store| async move { store.charged(&accounts).await },
+        )
+        .await
+    }
+
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
         let after = after.map(str::to_owned);
         self.pass("scan", |store| async move {
@@ -227,6 +285,68 @@ impl Store for GatedStore {
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         self.pass("heartbeats", |store| async move {
             store.heartbeats(since).await
+        })
+        .await
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeys {
+        self.store.api_keys()
+    }
+
+    /// Links are not part of a job: they pass no gate.
+    fn shares(&self) -> &dyn Shares {
+        self.store.shares()
+    }
+
+    async fn append_audit(&self, entry: &Entry) -> Result<(), StoreError> {
+        let entry = entry.clone();
+        self.pass("append audit", |store| async move {
+            store.append_audit(&entry).await
+        })
+        .await
+    }
+
+    async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.pass("audit log", |store| async move {
+            store.audit_log(&filter, after.as_ref(), limit).await
+        })
+        .await
+    }
+
+    async fn erase(&self, teacher_id: &str, tombstone: &Assignment) -> Result<bool, StoreError> {
+        let (teacher_id, tombstone) = (teacher_id.to_owned(), tombstone.clone());
+        self.pass("erase", |store| async move {
+            store.erase(&teacher_id, &tombstone).await
+        })
+        .await
+    }
+
+    async fn erasing(&self, teacher_id: &str, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        let teacher_id = teacher_id.to_owned();
+        self.pass("erasing", |store| async move {
+            store.erasing(&teacher_id, limit).await
+        })
+        .await
+    }
+
+    async fn is_named_by_others(&self, picture: &str, id: &str) -> Result<bool, StoreError> {
+        let (picture, id) = (picture.to_owned(), id.to_owned());
+        self.pass("is named by others", |store| async move {
+            store.is_named_by_others(&picture, &id).await
+        })
+        .await
+    }
+
+    async fn forget_person(&self, id: &str) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.pass("forget person", |store| async move {
+            store.forget_person(&id).await
         })
         .await
     }

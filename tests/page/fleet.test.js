@@ -117,3 +117,16 @@ test("a dead letter can be looked into, sent again, and dropped", async () => {
   });
   assert.deepEqual((await atelier.call("GET", "/fleet/dead-letters")).messages, []);
 });
+
+test("the audit log shows who did what, and more of it on demand", async () => {
+  const ids = [];
+  for (let n = 0; n < 22; n++) ids.push((await atelier.make({ prompt: `Short-lived ${n}` })).assignment_id);
+  for (const id of ids) await atelier.call("DELETE", `/assignments/${id}`);
+  const log = page.getByRole("region", { name: "Audit log" });
+  const deleted = (id) => log.getByRole("row").filter({ hasText: id });
+  await deleted(ids.at(-1)).waitFor();
+  assert.match(await deleted(ids.at(-1)).textContent(), /nobody.*assignment\.deleted/);
+  assert.equal(await deleted(ids[0]).count(), 0);
+  await log.getByRole("button", { name: "Show more" }).click();
+  await deleted(ids[0]).waitFor();
+});

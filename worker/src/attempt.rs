@@ -65,6 +65,13 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// When the keeper looks at the assignment if it is given back now.
+    pub(crate) fn wake_at(&self) -> Timestamp {
+        let sent_at = self.assignment.sent_at.unwrap_or_else(Timestamp::now);
+        let job = &self.worker.config.job;
+        job.wake_at_after_send(sent_at, self.assignment.give_up_at)
+    }
+
     /// The id in the log lines of all processes.
     pub(crate) fn correlation_id(&self) -> &str {
         match self.assignment.correlation_id.as_str() {

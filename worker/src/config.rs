@@ -4,7 +4,8 @@ pub(crate) mod options;
 
 use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
 use atelier_runtime::config::{
-    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
+    BudgetConfig, ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, ModelsConfig,
+    Setting,
 };
 use atelier_runtime::telemetry::TelemetryConfig;
 use atelier_store::config::StoreConfig;
@@ -28,6 +29,8 @@ pub struct Config {
     pub job: JobConfig,
     /// Slots, models, reuse.
     pub worker: WorkerConfig,
+    /// What calls to models may cost a day.
+    pub budget: BudgetConfig,
     /// Size, quality, AVIF.
     pub optimize: OptimizeConfig,
     /// Graceful shutdown.
@@ -46,6 +49,8 @@ impl Config {
         BucketConfig::SETTINGS,
         CdnConfig::SETTINGS,
         WorkerConfig::SETTINGS,
+        ModelsConfig::SETTINGS,
+        BudgetConfig::SETTINGS,
         OptimizeConfig::SETTINGS,
         JobConfig::SETTINGS,
         DrainConfig::SETTINGS,
@@ -68,6 +73,7 @@ impl Config {
             store: StoreConfig::read(from),
             job: JobConfig::read(from),
             worker: WorkerConfig::read(from),
+            budget: BudgetConfig::read(from),
             optimize: OptimizeConfig::read(from),
             drain: DrainConfig::read(from),
             health: HttpConfig::read_worker(from),

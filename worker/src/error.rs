@@ -23,6 +23,10 @@ pub(crate) enum JobError {
     /// The model throttles us: a later retry helps, and the attempt does not count.
     #[error("throttled: {0}")]
     Throttled(String),
+    /// No model fits what is left of the day's budget: tomorrow one does, and the attempt does not
+    /// count.
+    #[error("the day's budget is used up: {0}")]
+    UsedUp(String),
     /// It would fail every job until an operator fixes it: the worker pauses.
     #[error("{failure}: {cause}")]
     Outage {

@@ -4,27 +4,30 @@
 mod amazon;
 mod answer;
 mod filter;
+pub(crate) mod guardrail;
 mod limit;
 mod picture;
 mod refusal;
-pub(crate) mod spec;
 mod stability;
 
 use std::sync::Arc;
 
+use crate::budget::Charge;
 use crate::config::options::WorkerConfig;
 
 use atelier_cloud::client::Aws;
+use atelier_domain::budget::MicroUsd;
+use atelier_domain::model::{Family, ModelSpec};
 use atelier_runtime::telemetry::metrics;
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::SdkError;
 use aws_sdk_bedrockruntime::operation::invoke_model::{InvokeModelError, InvokeModelOutput};
 use aws_sdk_bedrockruntime::primitives::Blob;
+use guardrail::Guardrail;
+pub use guardrail::GuardrailConfig;
 use limit::{Limit, Room};
-use picture::NoPicture;
+use picture::{Failed, NoPicture};
 pub use picture::{GenerateError, Original};
-use spec::Family;
-pub use spec::ModelSpec;
 use tokio::sync::Notify;
 
 type InvokeError = SdkError<InvokeModelError, HttpResponse>;
@@ -40,6 +43,7 @@ struct Model {
 pub struct Models {
     client: aws_sdk_bedrockruntime::Client,
     region: String,
+    guardrail: Option<Guardrail>,
     models: Vec<Model>,
     /// Whether the next model is called where the first has no room.
     spill: bool,
@@ -54,6 +58,8 @@ enum Tried {
     Failed(GenerateError),
     /// Our own limit is reached: until another call ends.
     Full,
+    /// What is left of the budget does not pay for it.
+    NoMoney,
     /// The model is overloaded, or its breaker is open.
     Busy(String),
     /// The model takes no such call.
@@ -81,8 +87,10 @@ impl Models {
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
         let mut client = aws_sdk_bedrockruntime::config::Builder::from(&sdk);
         client.set_endpoint_url(endpoint);
+        let guardrail = config.guardrail.as_ref();
         Self {
             client: aws_sdk_bedrockruntime::Client::from_conf(client.build()),
+            guardrail: guardrail.map(|config| Guardrail::new(aws, config)),
             region,
             models,
             spill: config.spill,
@@ -95,21 +103,45 @@ impl Models {
         self.models.iter().map(|model| model.spec.id())
     }
 
-    /// A picture of `prompt` by the first model that takes it and has room; waits while only our
-    /// own limits leave none. `count` is called before each call to a model.
+    /// Returns if `prompt` may go to a model: the guardrail lets it pass, or there is none.
     ///
     /// # Errors
-    /// That of `count`, after which no call is made; within, why there is no picture.
+    /// Whatever else there is; then no model may be called.
+    pub async fn guard(&self, prompt: &str) -> Result<(), GenerateError> {
+        match &self.guardrail {
+            Some(guardrail) => guardrail.check(prompt).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tries whether the guardrail, if there is one, lets us apply it: to one word, which costs what
+    /// the smallest prompt does. Returns its id with what was found.
+    pub async fn check_guardrail(&self) -> Option<(String, Result<(), String>)> {
+        let guardrail = self.guardrail.as_ref()?;
+        let tried = match guardrail.check("doctor").await {
+            Ok(()) | Err(GenerateError::Intervened(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        Some((guardrail.id().to_owned(), tried))
+    }
+
+    /// A picture of `prompt` by the first model that takes it, has room and can be paid for; waits
+    /// while only our own limits leave none. `pay` is called with the price before each call to a
+    /// model; where it says `None` that model is not called.
+    ///
+    /// # Errors
+    /// That of `pay`, after which no call is made; within, why there is no picture.
     pub async fn generate<E, F>(
         &self,
         prompt: &str,
-        count: impl Fn() -> F,
+        pay: impl Fn(MicroUsd) -> F,
     ) -> Result<Result<Original, GenerateError>, E>
     where
-        F: Future<Output = Result<(), E>>,
+        F: Future<Output = Result<Option<Charge>, E>>,
     {
         let mut candidates: Vec<&Model> = self.models.iter().collect();
         let mut refusals = Vec::new();
+        let mut too_costly = Vec::new();
         loop {
             let room = self.room.notified();
             let mut busy = Vec::new();
@@ -118,10 +150,18 @@ impl Models {
                 if !self.spill && next > 0 {
                     break;
                 }
-                match self.attempt(model, prompt, &count).await? {
+                match self.attempt(model, prompt, &pay).await? {
                     Tried::Picture(original) => return Ok(Ok(original)),
                     Tried::Failed(error) => return Ok(Err(error)),
                     Tried::Full => next += 1,
+                    // A model that is only too costly is not passed over without spilling.
+                    Tried::NoMoney if !self.spill => {
+                        return Ok(Err(GenerateError::UsedUp(model.spec.id().to_owned())));
+                    }
+                    Tried::NoMoney => {
+                        too_costly.push(model.spec.id());
+                        candidates.remove(next);
+                    }
                     Tried::Busy(why) => {
                         busy.push(format!("{}: {why}", model.spec.id()));
                         next += 1;
@@ -134,6 +174,9 @@ impl Models {
             }
             if !busy.is_empty() {
                 return Ok(Err(GenerateError::Throttled(busy.join("; "))));
+            }
+            if candidates.is_empty() && !too_costly.is_empty() {
+                return Ok(Err(GenerateError::UsedUp(too_costly.join(", "))));
             }
             if candidates.is_empty() {
                 return Ok(Err(all_refused(refusals)));
@@ -161,15 +204,15 @@ impl Models {
         checked
     }
 
-    /// Calls `model` if it takes the prompt and has room.
+    /// Calls `model` if it takes the prompt, has room and can be paid for.
     async fn attempt<E, F>(
         &self,
         model: &Model,
         prompt: &str,
-        count: &impl Fn() -> F,
+        pay: &impl Fn(MicroUsd) -> F,
     ) -> Result<Tried, E>
     where
-        F: Future<Output = Result<(), E>>,
+        F: Future<Output = Result<Option<Charge>, E>>,
     {
         // A model that refuses us is called only where all do: somebody has to notice the repair.
         let all_refuse = self.models.iter().all(|model| model.limit.is_refused());
@@ -187,11 +230,15 @@ impl Models {
             Room::Full => return Ok(Tried::Full),
             Room::Open => return Ok(Tried::Busy("its circuit breaker is open".to_owned())),
         };
-        count().await?;
+        let Some(mut charge) = pay(model.spec.price()).await? else {
+            return Ok(Tried::NoMoney);
+        };
         metrics::get().model_call(model.spec.id());
+        charge.calling();
         let tried = match self.call(model, prompt).await {
             Ok(bytes) => {
                 model.limit.answered();
+                charge.settle().await;
                 metrics::get().model_cost(model.spec.id(), model.spec.price_usd);
                 Tried::Picture(Original {
                     bytes,
@@ -199,7 +246,13 @@ impl Models {
                     cost_usd: model.spec.price_usd,
                 })
             }
-            Err(no_picture) => self.note(model, prompt, no_picture),
+            Err(Failed { why, may_be_billed }) => {
+                match may_be_billed {
+                    true => charge.settle().await,
+                    false => charge.refund().await,
+                }
+                self.note(model, prompt, why)
+            }
         };
         drop(permit);
         Ok(tried)
@@ -280,7 +333,7 @@ impl Models {
             .await
     }
 
-    async fn call(&self, model: &Model, prompt: &str) -> Result<Vec<u8>, NoPicture> {
+    async fn call(&self, model: &Model, prompt: &str) -> Result<Vec<u8>, Failed> {
         let request = match model.spec.family {
             Family::Amazon => amazon::request(prompt),
             Family::Stability => stability::request(prompt),
@@ -288,11 +341,15 @@ impl Models {
         let answer = self
             .invoke(model.spec.id(), &request.to_string())
             .await
-            .map_err(refusal::classify)?;
+            .map_err(refusal::failed)?;
         // Decoding megabytes of base64 must not hold up the runtime's other jobs.
-        tokio::task::spawn_blocking(move || answer::read(answer.body.as_ref()))
-            .await
-            .unwrap_or_else(|error| Err(NoPicture::Garbage(error.to_string())))
+        let read = tokio::task::spawn_blocking(move || answer::read(answer.body.as_ref())).await;
+        // The model did its work, whatever we make of it.
+        read.unwrap_or_else(|error| Err(NoPicture::Garbage(error.to_string())))
+            .map_err(|why| Failed {
+                why,
+                may_be_billed: true,
+            })
     }
 }
 

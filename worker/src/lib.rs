@@ -4,6 +4,7 @@ mod aimd;
 mod attempt;
 mod avif;
 mod breaker;
+pub mod budget;
 mod concurrency;
 pub mod config;
 mod error;

@@ -4,12 +4,18 @@ use atelier_domain::assignment::Assignment;
 use atelier_domain::label::Label;
 use sha2::{Digest, Sha256};
 
-use crate::optimize::{Optimizer, Ready};
+use crate::optimize::Ready;
 use crate::worker::Worker;
 
-/// What two pictures have in common if one can serve for the other.
-pub(crate) fn key(prompt_hash: &str, model: &str, optimizer: &Optimizer) -> String {
-    let digest = Sha256::digest(format!("{prompt_hash} {model} {}", optimizer.parameters()));
+/// What two pictures have in common if one can serve for the other. That the same guardrail let
+/// their prompt pass is part of it.
+pub(crate) fn key(worker: &Worker, prompt_hash: &str, model: &str) -> String {
+    let parameters = worker.optimizer.parameters();
+    let guardrail = match &worker.config.worker.guardrail {
+        Some(guardrail) => format!(" {} {}", guardrail.id, guardrail.version),
+        None => String::new(),
+    };
+    let digest = Sha256::digest(format!("{prompt_hash} {model} {parameters}{guardrail}"));
     digest[..16]
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -26,7 +32,7 @@ pub(crate) async fn find(
     let keys: Vec<_> = worker
         .models
         .ids()
-        .map(|model| key(&assignment.prompt_hash, model, &worker.optimizer))
+        .map(|model| key(worker, &assignment.prompt_hash, model))
         .collect();
     let source = match worker.store.reusable(&keys, teacher).await {
         Ok(source) => source?,

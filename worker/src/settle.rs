@@ -6,10 +6,11 @@ use std::time::Duration;
 use atelier_cloud::clean_up;
 use atelier_cloud::queue::{Message, QueueError};
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::budget::Day;
 use atelier_domain::failure::Failure;
 use atelier_domain::job::UnreadableJob;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::{self, Budget};
+use atelier_domain::transition::{self, Budget, Transition};
 use atelier_runtime::telemetry::events::{Alert, JobFailed, JobSucceeded};
 use atelier_runtime::telemetry::metrics;
 
@@ -27,6 +28,12 @@ const THROTTLE_BACKOFF: Duration = Duration::from_secs(15);
 
 /// How long a job waits that was released because of an outage.
 const OUTAGE_BACKOFF: Duration = Duration::from_secs(2);
+
+/// How long a job waits for which no money is left, at most.
+const BUDGET_BACKOFF: Duration = Duration::from_secs(300);
+
+/// Jobs that wait for the next day come within this time after its start.
+const BUDGET_SPREAD: Duration = Duration::from_secs(10);
 
 /// The keeper tags again this long after a tagging that failed.
 const TAG_AGAIN: Duration = Duration::from_secs(30);
@@ -62,6 +69,7 @@ async fn end(attempt: &Attempt<'_>, error: JobError) {
             let wait = THROTTLE_BACKOFF.mul_f64(0.3 + 0.7 * fastrand::f64());
             give_back(attempt, Budget::GiveBack, wait, "throttled", &cause).await;
         }
+        JobError::UsedUp(cause) => wait_for_budget(attempt, &cause).await,
         JobError::Paused => outage(attempt, &error.to_string()).await,
         JobError::Stopping | JobError::Isolated => {
             let why = match error {
@@ -195,6 +203,20 @@ async fn fail(attempt: &Attempt<'_>, failure: Failure, cause: &str) {
     }
 }
 
+/// The attempt does not count. What is given back by others, or a larger budget, is found soon; the
+/// next day at once.
+async fn wait_for_budget(attempt: &Attempt<'_>, cause: &str) {
+    let (now, assignment) = (Timestamp::now(), attempt.assignment);
+    let tomorrow = Day::of(now).end().since(now) + BUDGET_SPREAD.mul_f64(fastrand::f64());
+    let wait = jittered(BUDGET_BACKOFF).min(tomorrow);
+    let wait = assignment
+        .give_up_at
+        .map_or(wait, |at| wait.min(at.since(now)));
+    let (token, puts) = (attempt.lease.token(), attempt.puts.load(Ordering::Relaxed));
+    let release = transition::wait_for_budget(token, assignment, puts, attempt.wake_at());
+    hand_back(attempt, &release, wait, "budget", cause).await;
+}
+
 /// Releases claim and message; the job is visible again after `wait`.
 async fn give_back(
     attempt: &Attempt<'_>,
@@ -203,21 +225,23 @@ async fn give_back(
     why: &'static str,
     cause: &str,
 ) {
+    let (token, puts) = (attempt.lease.token(), attempt.puts.load(Ordering::Relaxed));
+    let wake_at = attempt.wake_at();
+    let release = transition::release(token, attempt.assignment, budget, puts, wake_at);
+    hand_back(attempt, &release, wait, why, cause).await;
+}
+
+async fn hand_back(
+    attempt: &Attempt<'_>,
+    release: &Transition,
+    wait: Duration,
+    why: &'static str,
+    cause: &str,
+) {
     let Attempt {
-        worker,
-        assignment,
-        message,
-        ..
+        worker, message, ..
     } = *attempt;
-    let now = Timestamp::now();
-    let sent_at = assignment.sent_at.unwrap_or(now);
-    let wake_at = worker
-        .config
-        .job
-        .wake_at_after_send(sent_at, assignment.give_up_at);
-    let puts = attempt.puts.load(Ordering::Relaxed);
-    let release = transition::release(attempt.lease.token(), assignment, budget, puts, wake_at);
-    match attempt.lease.write(&release).await {
+    match attempt.lease.write(release).await {
         Ok(Written::Done(_)) => {
             tracing::info!(why, cause, wait_ms = wait.as_millis() as u64, "given back");
             metrics::get().job("released", why);

@@ -8,6 +8,7 @@ use crate::config::Reuse;
 use atelier_cloud::pictures::key;
 use atelier_cloud::queue::Message;
 use atelier_domain::assignment::StageSeconds;
+use atelier_domain::budget::MicroUsd;
 use atelier_domain::failure::Failure;
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
@@ -19,6 +20,7 @@ use tracing::Instrument as _;
 
 use crate::attempt::{Attempt, Stored};
 use crate::breaker::Service;
+use crate::budget::Charge;
 use crate::error::{Fault, JobError};
 use crate::generate::{GenerateError, Original};
 use crate::lease::{self, Claimed, Written};
@@ -106,7 +108,10 @@ impl Attempt<'_> {
             .give_up_at
             .is_some_and(|at| at <= Timestamp::now());
         let (failure, cause) = if late {
-            (Failure::TooBusy, "still pending at give_up_at")
+            (
+                Failure::of_giving_up(self.assignment),
+                "still pending at give_up_at",
+            )
         } else if self.assignment.attempts > self.worker.config.job.max_attempts {
             (Failure::Unforeseen, "all attempts ended without a result")
         } else {
@@ -132,15 +137,15 @@ impl Attempt<'_> {
         Some((picture, label))
     }
 
+    /// A picture by a model. The guardrail sees the prompt before, once an attempt.
     async fn generate(&self) -> Result<Original, JobError> {
-        let prompt = &self.assignment.prompt;
+        let mut passed = false;
         let mut waits = THROTTLE_WAITS.into_iter();
         loop {
             if self.worker.concurrency.is_paused_by(Service::Bucket) {
                 return Err(JobError::Paused);
             }
-            let asked = self.worker.models.generate(prompt, || self.count_call());
-            let cause = match asked.await? {
+            let cause = match self.ask(&mut passed).await? {
                 Ok(original) => {
                     self.worker.concurrency.model_answered();
                     return Ok(original);
@@ -162,15 +167,35 @@ impl Attempt<'_> {
         }
     }
 
-    async fn count_call(&self) -> Result<(), JobError> {
+    async fn ask(&self, passed: &mut bool) -> Result<Result<Original, GenerateError>, JobError> {
+        let (models, prompt) = (&self.worker.models, &self.assignment.prompt);
+        if !*passed {
+            if let Err(error) = models.guard(prompt).await {
+                return Ok(Err(error));
+            }
+            *passed = true;
+        }
+        models.generate(prompt, |price| self.pay(price)).await
+    }
+
+    /// Charges and counts a call to a model; `None` where the budget does not allow it. What ends this
+    /// early returns the charge.
+    async fn pay(&self, price: MicroUsd) -> Result<Option<Charge>, JobError> {
+        let charged = self.worker.payer.charge(self.assignment, price).await?;
+        let Some(charge) = charged else {
+            return Ok(None);
+        };
         match self.lease.count_model_call().await? {
             Written::Done(_) => {
                 self.worker.called_model();
-                Ok(())
+                Ok(Some(charge))
             }
-            Written::Fenced(_) => Err(JobError::ClaimLost(
-                "it was taken over before the model was called",
-            )),
+            Written::Fenced(_) => {
+                charge.refund().await;
+                Err(JobError::ClaimLost(
+                    "it was taken over before the model was called",
+                ))
+            }
         }
     }
 
@@ -220,7 +245,7 @@ impl Attempt<'_> {
             prompt_hash: self.assignment.prompt_hash.clone(),
             metadata: picture.metadata.clone(),
             model: model.to_owned(),
-            reuse_key: reuse::key(&self.assignment.prompt_hash, model, &self.worker.optimizer),
+            reuse_key: reuse::key(self.worker, &self.assignment.prompt_hash, model),
         }
     }
 
@@ -259,7 +284,7 @@ async fn timed<T>(
 fn job_error(error: GenerateError) -> JobError {
     let cause = error.to_string();
     match error {
-        GenerateError::Declined(_) => JobError::Permanent {
+        GenerateError::Declined(_) | GenerateError::Intervened(_) => JobError::Permanent {
             failure: Failure::Declined,
             cause,
         },
@@ -268,7 +293,10 @@ fn job_error(error: GenerateError) -> JobError {
             cause,
         },
         GenerateError::Throttled(cause) => JobError::Throttled(cause),
-        GenerateError::NoLiveModel(_) | GenerateError::Credentials(_) => JobError::Outage {
+        GenerateError::UsedUp(cause) => JobError::UsedUp(cause),
+        GenerateError::NoLiveModel(_)
+        | GenerateError::NoGuardrail(_)
+        | GenerateError::Credentials(_) => JobError::Outage {
             service: Service::Model,
             failure: Failure::Configuration,
             cause,

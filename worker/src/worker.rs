@@ -11,6 +11,7 @@ use atelier_domain::timestamp::Timestamp;
 use atelier_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Payer;
 use crate::concurrency::{Concurrency, Isolation};
 use crate::config::Config;
 use crate::error::JobError;
@@ -57,6 +58,7 @@ pub struct Worker {
     pub(crate) queues: Queues,
     pub(crate) pictures: Pictures,
     pub(crate) models: Models,
+    pub(crate) payer: Payer,
     pub(crate) optimizer: Optimizer,
     pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) polls: Polls,
@@ -79,6 +81,7 @@ impl Worker {
     pub fn new(config: Config, services: Services) -> Arc<Self> {
         Arc::new(Self {
             name: format!("worker-{}-{:08x}", std::process::id(), fastrand::u32(..)),
+            payer: Payer::new(Arc::clone(&services.store), config.budget.budgets),
             store: services.store,
             queues: services.queues,
             pictures: services.pictures,

@@ -1,7 +1,9 @@
 /** The calls of the HTTP interface that the page uses. */
 import { lost, reached } from "./connection.js";
+import { goToSignIn } from "./sign-in.js";
 
 const ANSWER_WITHIN_MS = 15000;
+const MOST_PATIENCE_MS = 120000;
 
 /** The service understood and said no: an RFC 9457 problem. */
 export class Refusal extends Error {
@@ -13,9 +15,10 @@ export class Refusal extends Error {
     this.retryAfterMs = retryAfter ? retryAfter * 1000 : undefined;
   }
 
-  /** The same call may well succeed later. */
+  /** The same call may well succeed soon; a budget that is used up takes until tomorrow. */
   get passing() {
-    return this.status === 429 || this.status >= 500;
+    if (this.status === 429) return !(this.retryAfterMs > MOST_PATIENCE_MS);
+    return this.status >= 500;
   }
 }
 
@@ -47,6 +50,7 @@ async function call(method, path, { body, signal, keepalive, within = ANSWER_WIT
   }
   if (response.status >= 500) lost();
   else reached();
+  if (response.status === 401) goToSignIn();
   if (!response.ok) throw new Refusal(response.status, parsed(answer) ?? {}, Number(response.headers.get("retry-after")));
   return parsed(answer);
 }
@@ -92,6 +96,27 @@ export const keep = (id, permanent) => call("PATCH", at(id), { body: { permanent
 /** Deletes an assignment; `leaving` lets the call outlive the page. */
 export const erase = (id, leaving) => call("DELETE", at(id), { keepalive: leaving });
 
+/** Who is signed in; makes the session last. */
+export const whoami = () => call("GET", "/auth/me");
+
+/** Signs out; answers with where to go then: {location}. */
+export const signOut = () => call("POST", "/auth/sign-out");
+
+/** What is left of the day's budget, of the teacher's too where one is named. */
+export const budget = (teacher) => call("GET", `/budget${teacher ? `?${new URLSearchParams({ teacher_id: teacher })}` : ""}`);
+
+/** The link for students: a new one, or the one that lives. */
+export const share = (id) => call("POST", `${at(id)}/share`);
+
+/** Ends the link for students. */
+export const endShare = (id) => call("DELETE", `${at(id)}/share`);
+
+/** The links of an assignment, and the results of one of them; of the newest without `link`. */
+export const results = (id, link) => call("GET", `${at(id)}/results${link ? `?link=${link}` : ""}`);
+
+/** Erases the results of `which`: {link, name, result_id}, each narrows it down. */
+export const eraseResults = (id, which) => call("DELETE", `${at(id)}/results?${new URLSearchParams(which)}`);
+
 /** Nothing but a sign of life. */
 export const ping = () => call("GET", "/health/live");
 
@@ -109,6 +134,9 @@ export const redrive = (id) => call("POST", `/fleet/dead-letters/${encodeURIComp
 
 /** Forgets a dead letter. */
 export const drop = (id) => call("DELETE", `/fleet/dead-letters/${encodeURIComponent(id)}`);
+
+/** A page of the audit log, newest first: {entries, next}. */
+export const auditLog = (after) => call("GET", `/audit-log${after ? `?after=${encodeURIComponent(after)}` : ""}`);
 
 /** The faults that the embedded cloud plays now. */
 export const faults = () => call("GET", "/fleet/faults");

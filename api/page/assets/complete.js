@@ -4,6 +4,8 @@ import { Backoff } from "./connection.js";
 import { h, say } from "./dom.js";
 import { expect, learn, picture } from "./picture.js";
 import { readQuestions, sameAnswer } from "./questions.js";
+import { me } from "./session.js";
+import { sharing } from "./share.js";
 import { watch } from "./watch.js";
 
 const MOST_OFFERED = 24;
@@ -17,10 +19,10 @@ const id = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 /** Shows one assignment and follows it until its picture is there. */
 async function show() {
   let assignment = await read(id);
-  title.textContent = assignment.prompt || "Answer the questions";
+  title.textContent = assignment.title || assignment.prompt || "Answer the questions";
   document.title = `${title.textContent.slice(0, 60)} · Atelier`;
   const place = h("div", { class: "stage" }, picture(assignment, { eager: true }));
-  view.replaceChildren(place, quiz(readQuestions(assignment.question_answers)));
+  view.replaceChildren(place, quiz(readQuestions(assignment.question_answers)), sharing(id));
   watch({
     pending: () => (assignment?.s3_upload_status === "pending" ? [id] : []),
     changed(next) {
@@ -41,7 +43,7 @@ async function show() {
 function quiz(questions) {
   if (!questions.length) return h("p", { class: "nothing" }, "There are no questions with this picture.");
   const result = h("p", { class: "result", role: "status" });
-  const items = questions.map(({ question, answer }, index) => {
+  const items = questions.map(({ question, answers }, index) => {
     const input = h("input", { id: `answer-${index}`, autocomplete: "off", spellcheck: "false", "aria-describedby": `verdict-${index}`, input: forget });
     const verdict = h("p", { class: "verdict", id: `verdict-${index}` });
 
@@ -54,11 +56,11 @@ function quiz(questions) {
     /** Says whether the answer is right; without an answer of the teacher's there is nothing to compare. */
     function check() {
       forget();
-      if (!input.value.trim() || !answer.trim()) {
-        verdict.textContent = answer.trim() ? "Not answered yet" : "Talk about this one in class";
+      if (!input.value.trim() || !answers.length) {
+        verdict.textContent = answers.length ? "Not answered yet" : "Talk about this one in class";
         return false;
       }
-      const right = sameAnswer(input.value, answer);
+      const right = answers.some((answer) => sameAnswer(input.value, answer));
       verdict.dataset.right = right;
       verdict.textContent = right ? "Right" : "Wrong, try again";
       input.setAttribute("aria-invalid", String(!right));
@@ -121,4 +123,4 @@ async function start() {
   }
 }
 
-start();
+me.then(start);

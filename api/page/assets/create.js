@@ -1,8 +1,10 @@
 /** Create: a prompt and its questions become a card, and the card becomes a picture. */
 import { ping, readMany, Refusal, retry } from "./api.js";
 import { card } from "./card.js";
+import { showBudget } from "./budget.js";
 import { newId, send, unsent } from "./outbox.js";
 import { questionRows } from "./questions.js";
+import { may, me } from "./session.js";
 import { hear, tellChanged } from "./tabs.js";
 import { watch } from "./watch.js";
 
@@ -10,14 +12,16 @@ const LONGEST_PROMPT = 1024;
 const RECENT_KEY = "atelier.recent";
 const MOST_RECENT = 24;
 const TEACHER_KEY = "atelier.teacher";
+const DRAFT_KEY = "atelier.draft";
 const DOUBLE_CLICK_MS = 1000;
 
 const byId = (id) => document.getElementById(id);
 const form = byId("create");
 const prompt = byId("prompt");
 const teacher = byId("teacher");
+const heading = byId("heading");
 const permanent = byId("permanent");
-const rows = questionRows(byId("rows"), clearErrors);
+const rows = questionRows(byId("rows"), changed);
 
 /** The cards on show, by id. */
 const cards = new Map();
@@ -32,6 +36,7 @@ function content() {
   return {
     assignment_id: newId(),
     ...(prompt.value.trim() && { prompt: prompt.value.trim() }),
+    ...(heading.value.trim() && { title: heading.value.trim() }),
     ...(teacher.value.trim() && { teacher_id: teacher.value.trim() }),
     ...(questions.length && { question_answers: JSON.stringify(questions) }),
     ...(permanent.checked && { permanent: true }),
@@ -50,9 +55,11 @@ function submit(event) {
   sentAt = Date.now();
   if (made.teacher_id) localStorage.setItem(TEACHER_KEY, made.teacher_id);
   prompt.value = "";
+  heading.value = "";
   permanent.checked = false;
   rows.fill([]);
   count();
+  keepDraft();
   remember(made.assignment_id);
   deliver(made);
   bringIntoSight(cards.get(made.assignment_id).element);
@@ -81,12 +88,15 @@ async function deliver(made) {
 function refuse(made, error) {
   if (!(error instanceof Refusal)) throw error;
   if (!prompt.value) prompt.value = made.prompt ?? "";
+  if (!heading.value) heading.value = made.title ?? "";
   if (!rows.read().length && made.question_answers) rows.fill(JSON.parse(made.question_answers));
   permanent.checked ||= Boolean(made.permanent);
   count();
-  const fields = { prompt, teacher_id: teacher };
+  keepDraft();
+  const fields = { prompt, title: heading, teacher_id: teacher };
   for (const each of error.errors) fail(fields[each.field], each.detail);
   if (!error.errors.length) fail(undefined, error.message);
+  tellBudget();
 }
 
 function fail(field, words) {
@@ -109,8 +119,28 @@ function count() {
   counter.classList.toggle("over", length > LONGEST_PROMPT);
 }
 
+/** What is typed outlives a reload, and the way to sign in and back. */
+function keepDraft() {
+  const draft = { prompt: prompt.value, questions: rows.read(), permanent: permanent.checked };
+  sessionStorage.setItem(DRAFT_KEY, JSON.stringify(draft));
+}
+
+function restoreDraft() {
+  const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
+  if (!draft || prompt.value) return;
+  prompt.value = draft.prompt;
+  permanent.checked = draft.permanent;
+  rows.fill(draft.questions);
+  count();
+}
+
+function changed() {
+  clearErrors();
+  keepDraft();
+}
+
 form.addEventListener("submit", submit);
-form.addEventListener("input", clearErrors);
+form.addEventListener("input", changed);
 prompt.addEventListener("input", count);
 prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -119,13 +149,19 @@ byId("add").addEventListener("click", () => rows.add().querySelector("input").fo
 form.querySelectorAll(".chip").forEach((chip) =>
   chip.addEventListener("click", () => {
     prompt.value = chip.dataset.prompt;
-    clearErrors();
+    changed();
     count();
     prompt.focus();
   }),
 );
+teacher.addEventListener("change", tellBudget);
 teacher.value = localStorage.getItem(TEACHER_KEY) ?? "";
 count();
+
+/** What is left of today's budget, for the teacher who is named. */
+function tellBudget() {
+  return showBudget(byId("budget"), teacher.value.trim());
+}
 
 // --- the cards ---
 
@@ -133,7 +169,10 @@ function put(assignment, known = false) {
   const id = assignment.assignment_id;
   if (known) acknowledged.add(id);
   const present = cards.get(id);
-  if (present) return present.update(assignment);
+  if (present) {
+    if (present.assignment.s3_upload_status !== assignment.s3_upload_status) tellBudget();
+    return present.update(assignment);
+  }
   const made = card(assignment, { retry: (words) => again(id, words) });
   cards.set(id, made);
   const item = document.createElement("li");
@@ -188,5 +227,12 @@ hear({
   },
   gone,
 });
-unsent().forEach(deliver);
-recall().then(watcher.poke, () => {});
+me.then((known) => {
+  // Who may make assignments for itself only is asked no teacher.
+  teacher.closest(".field").hidden = !may(known, "portal", "operator");
+  if (teacher.closest(".field").hidden) teacher.value = "";
+  restoreDraft();
+  tellBudget();
+  unsent().forEach(deliver);
+  recall().then(watcher.poke, () => {});
+});

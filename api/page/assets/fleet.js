@@ -1,9 +1,11 @@
 /** Fleet: what the operator sees, read every 5 s from the JSON twin of this page. */
 import { fleet } from "./api.js";
+import { showAudit } from "./audit.js";
 import { chart } from "./charts.js";
 import { Backoff, connection } from "./connection.js";
 import { duration, h } from "./dom.js";
 import { showLetters } from "./letters.js";
+import { may, me, tellNotAllowed } from "./session.js";
 import { showSwitches } from "./switches.js";
 
 const EVERY_MS = 5000;
@@ -126,6 +128,11 @@ function failures({ totals, samples }) {
   );
 }
 
+/** The day's budget of the fleet, in a line. */
+function budgetLine({ budget: { words, fleet } }) {
+  return fleet ? `${words} ${dollars(fleet.charged_usd)} of ${dollars(fleet.limit_usd)} are charged today.` : "";
+}
+
 let switchesShown = false;
 
 async function refresh() {
@@ -134,8 +141,11 @@ async function refresh() {
   const at = state.samples.map((sample) => sample.at);
   for (const { chart, columns } of CHARTS) chart.update(at, columns(state.samples, state.totals));
   chartFailures(at, state);
+  byId("budget").textContent = budgetLine(state);
+  byId("budget").hidden = !state.budget.fleet;
   byId("failures").replaceChildren(failures(state));
   await showLetters();
+  await showAudit();
   byId("switches").hidden = !state.control;
   if (state.control && !switchesShown) {
     await showSwitches(byId("controls"));
@@ -166,4 +176,4 @@ async function run() {
   }
 }
 
-run();
+me.then((known) => (may(known, "operator") ? run() : tellNotAllowed("operator")));

@@ -1,7 +1,7 @@
 /** Questions and answers: read from an assignment, edited as rows, compared. */
 import { h } from "./dom.js";
 
-/** The [{question, answer}] of an assignment's JSON text; what cannot be understood is left out. */
+/** The [{question, answers}] of an assignment's JSON text, with every right answer; what cannot be understood is left out. */
 export function readQuestions(text) {
   let value = text;
   if (typeof text === "string") {
@@ -15,18 +15,28 @@ export function readQuestions(text) {
   const pairs = Array.isArray(value) ? value.map(pair) : Object.entries(value).map(([question, answer]) => ({ question, answer }));
   return pairs
     .filter((each) => typeof each?.question === "string" && each.question.trim())
-    .map(({ question, answer }) => ({ question, answer: ["string", "number", "boolean"].includes(typeof answer) ? String(answer) : "" }));
+    .map(({ question, answer, more = [] }) => ({ question, answers: [answer, ...more].flatMap(listed).filter((each) => each.trim()) }));
+}
+
+/** Every right answer in one entry: a list's, or what stands between the bars of a text, and that text as a whole. */
+function listed(answer) {
+  const scalar = (value) => (["string", "number", "boolean"].includes(typeof value) ? [String(value)] : []);
+  if (Array.isArray(answer)) return answer.flatMap(scalar);
+  if (typeof answer !== "string" || !answer.includes("|")) return scalar(answer);
+  const parts = answer.split(/(?<!\\)\|/).map((part) => part.replaceAll("\\|", "|"));
+  return [...parts, answer];
 }
 
 function pair(entry) {
   if (typeof entry === "string") return { question: entry };
   if (Array.isArray(entry)) return { question: entry[0], answer: entry[1] };
-  return entry && { question: entry.question ?? entry.q, answer: entry.answer ?? entry.a };
+  return entry && { question: entry.question ?? entry.q, answer: entry.answer ?? entry.a, more: [entry.answers, entry.alternatives] };
 }
 
-/** True if two answers differ in nothing but case and spaces. */
+/** True if two answers differ in nothing but case, accents, spaces and punctuation around words. The service, which checks students' answers, knows more (`answer.rs`). */
 export function sameAnswer(one, other) {
-  const plain = (text) => text.normalize("NFKC").toLocaleLowerCase().replace(/\s+/g, "");
+  const bare = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f\s]/g, "").toLowerCase().replaceAll("ß", "ss");
+  const plain = (text) => bare(text).replace(/^[^\p{L}\p{N}]+(?=\p{L})|(?<=[\p{L}\p{N}])[.,;:!?'’"”]+$/gu, "");
   return plain(one) === plain(other);
 }
 

@@ -3,6 +3,7 @@ import { erase, keep, list, retry } from "./api.js";
 import { card } from "./card.js";
 import { h, say } from "./dom.js";
 import { send, unsent } from "./outbox.js";
+import { may, me } from "./session.js";
 import { hear, tellChanged, tellGone } from "./tabs.js";
 import { watch } from "./watch.js";
 
@@ -222,5 +223,9 @@ hear({
   },
   gone,
 });
-unsent().forEach((content) => send(content).then(tell, () => {}));
-start(filter);
+me.then((known) => {
+  // Who sees its own assignments only has no teacher to choose.
+  form.teacher_id.closest(".field").hidden = !may(known, "portal", "operator");
+  unsent().forEach((content) => send(content).then(tell, () => {}));
+  start(filter);
+});

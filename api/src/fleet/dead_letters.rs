@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use atelier_cloud::dead_letters::DeadLetterError;
 use atelier_cloud::queue::Message;
+use atelier_domain::audit::Action;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -12,6 +13,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::audit_log::note;
+use crate::correlation::CorrelationId;
+use crate::identity::caller::Caller;
 use crate::problem::{Problem, Refused};
 
 /// The dead letters.
@@ -66,9 +70,20 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<DeadLetters> {
 pub(crate) async fn redrive(
     State(app): State<Arc<App>>,
     message_id: Result<Path<String>, PathRejection>,
+    caller: Caller,
+    correlation_id: CorrelationId,
 ) -> Result<StatusCode, Problem> {
-    let id = read_id(message_id)?;
-    app.findings.dead_letters.redrive(&id).await?;
+    let id = known_id(&app, message_id)?;
+    let noted = note(
+        &app,
+        &caller,
+        Action::DeadLetterRedriven,
+        &id,
+        &correlation_id,
+    )
+    .await?;
+    let done = app.findings.dead_letters.redrive(&id).await;
+    noted.outcome(&app, done).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -82,15 +97,29 @@ pub(crate) async fn redrive(
 pub(crate) async fn drop_dead_letter(
     State(app): State<Arc<App>>,
     message_id: Result<Path<String>, PathRejection>,
+    caller: Caller,
+    correlation_id: CorrelationId,
 ) -> Result<StatusCode, Problem> {
-    let id = read_id(message_id)?;
-    app.findings.dead_letters.delete(&id).await?;
+    let id = known_id(&app, message_id)?;
+    let noted = note(
+        &app,
+        &caller,
+        Action::DeadLetterDropped,
+        &id,
+        &correlation_id,
+    )
+    .await?;
+    let done = app.findings.dead_letters.delete(&id).await;
+    noted.outcome(&app, done).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn read_id(message_id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    let Path(id) = message_id.map_err(|_| Problem::from(DeadLetterError::Unknown))?;
-    Ok(id)
+/// The id of a dead letter that was seen: what is unknown leaves no entry in the audit log.
+fn known_id(app: &App, message_id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    match message_id {
+        Ok(Path(id)) if app.findings.dead_letters.has(&id) => Ok(id),
+        _ => Err(DeadLetterError::Unknown.into()),
+    }
 }
 
 impl From<DeadLetterError> for Problem {

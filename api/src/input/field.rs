@@ -1,7 +1,10 @@
 //! The types of fields: each says how it is read, with which limits, and how that is described.
 
 use atelier_domain::assignment::{MAX_ID_CHARACTERS, Status, is_valid_id};
+use atelier_domain::audit::Action;
 use atelier_domain::label::{MAX_ENCODED_TEACHER_ID_BYTES, encode_teacher_id};
+use atelier_domain::questions::MAX_QUESTIONS;
+use atelier_domain::share::{MAX_ANSWER_CHARACTERS, MAX_ANSWERS_BYTES};
 use atelier_store::Position;
 use serde_json::Value;
 use utoipa::openapi::KnownFormat;
@@ -300,6 +303,23 @@ impl Field for ListedStatus {
     }
 }
 
+/// An action to filter the audit log by.
+#[derive(Debug)]
+pub(crate) struct AuditedAction(pub(crate) Action);
+
+impl Field for AuditedAction {
+    fn schema() -> ObjectBuilder {
+        string().enum_values(Some(Action::ALL.map(Action::as_str)))
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        Action::parse(&text(value)?).map(Self).ok_or_else(|| {
+            let words = Action::ALL.map(Action::as_str).join(", ");
+            Fault::new(format!("must be one of {words}."))
+        })
+    }
+}
+
 /// Where a page of a list begins.
 #[derive(Debug)]
 pub(crate) struct Cursor(pub(crate) Position);
@@ -314,5 +334,75 @@ impl Field for Cursor {
         position
             .map(Self)
             .ok_or_else(|| Fault::new("must be the `next` of an earlier page."))
+    }
+}
+
+/// A whole number from `MIN` to `MAX` in a body.
+#[derive(Debug)]
+pub(crate) struct Whole<const MIN: u32, const MAX: u32>(pub(crate) u32);
+
+impl<const MIN: u32, const MAX: u32> Field for Whole<MIN, MAX> {
+    fn schema() -> ObjectBuilder {
+        Number::<MIN, MAX>::schema()
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let number = value.as_u64().and_then(|it| u32::try_from(it).ok());
+        number
+            .filter(|it| (MIN..=MAX).contains(it))
+            .map(Self)
+            .ok_or_else(|| {
+                let words = format!("must be a whole number from {MIN} to {MAX}.");
+                Fault::beyond(MAX.into(), words)
+            })
+    }
+}
+
+/// A student's answers, in the order of the questions; `null` is an answer that is not given.
+#[derive(Debug)]
+pub(crate) struct Answers(pub(crate) Vec<String>);
+
+impl Field for Answers {
+    fn schema() -> ObjectBuilder {
+        // utoipa's builder of objects has no word for these.
+        let items = serde_json::json!({
+            "type": ["string", "null"], "maxLength": MAX_ANSWER_CHARACTERS,
+        });
+        let of_lists = [("items", items), ("maxItems", MAX_QUESTIONS.into())];
+        ObjectBuilder::new()
+            .schema_type(Type::Array)
+            .examples([serde_json::json!(["a fox", "Jupiter"])])
+            .extensions(Some(of_lists.into_iter().collect()))
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let Value::Array(entries) = value else {
+            return Err(Fault::new("must be a list of strings."));
+        };
+        if entries.len() > MAX_QUESTIONS {
+            let words = format!(
+                "must have at most {MAX_QUESTIONS} answers, not {}.",
+                entries.len()
+            );
+            return Err(Fault::beyond(MAX_QUESTIONS as u64, words));
+        }
+        let answer = |entry| match entry {
+            Value::Null => Ok(String::new()),
+            Value::String(answer) if answer.chars().count() > MAX_ANSWER_CHARACTERS => {
+                let words =
+                    format!("must have answers of at most {MAX_ANSWER_CHARACTERS} characters.");
+                Err(Fault::beyond(MAX_ANSWER_CHARACTERS as u64, words))
+            }
+            Value::String(answer) => Ok(answer),
+            _ => Err(Fault::new("must be a list of strings.")),
+        };
+        let answers: Vec<String> = entries.into_iter().map(answer).collect::<Result<_, _>>()?;
+        let bytes: usize = answers.iter().map(String::len).sum();
+        if bytes > MAX_ANSWERS_BYTES {
+            let words =
+                format!("must have at most {MAX_ANSWERS_BYTES} bytes together, not {bytes}.");
+            return Err(Fault::beyond(MAX_ANSWERS_BYTES as u64, words));
+        }
+        Ok(Self(answers))
     }
 }

@@ -57,7 +57,15 @@ fn start_keeper(
         pictures: services.pictures.clone(),
         cdn: services.cdn.clone(),
     };
-    keeper::start(services, findings, &config.job, config.sample, stop)
+    let budgets = &config.budget.budgets;
+    keeper::start(
+        services,
+        findings,
+        &config.job,
+        budgets,
+        config.sample,
+        stop,
+    )
 }
 
 /// The keeper's findings, as the API shows them.

@@ -3,12 +3,15 @@
 //!
 //! Only the path names an object: query strings and cookies are ignored. Where the origin refuses or
 //! has no object, the answer is a placeholder, status 200, that is cached for seconds only. The
-//! object's user metadata is not passed on.
+//! object's user metadata is not passed on. With a trusted key group only signed addresses are
+//! served.
 
 mod answer;
 mod cache;
 mod freshness;
 mod invalidation;
+pub(crate) mod key_pair;
+mod signed;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,9 +29,10 @@ use s3s::dto::Range;
 use crate::counters::Counters;
 use crate::faults::Service;
 use answer::{insert, struck};
-use cache::{Cache, Content, Served};
+use cache::{Cache, Clock, Content, Served};
 
 pub use cache::{ERROR_TTL, Origin};
+pub use signed::TrustedKey;
 
 const PLACEHOLDER: &str = include_str!("cdn/placeholder.svg");
 
@@ -47,11 +51,18 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 struct Cdn {
     cache: Arc<Cache>,
     counters: Counters,
+    /// The trusted key group; empty where everybody may see every picture.
+    keys: Vec<TrustedKey>,
 }
 
 /// The embedded CDN before the bucket of `origin`.
 pub fn router(origin: Origin, counters: Counters) -> Router {
     router_with_clock(origin, counters, Instant::now)
+}
+
+/// As [`router`], for those who have an address that one of `keys` signed.
+pub fn private_router(origin: Origin, counters: Counters, keys: Vec<TrustedKey>) -> Router {
+    build(origin, counters, keys, Box::new(Instant::now))
 }
 
 /// As [`router`], with `now` as its clock.
@@ -60,9 +71,17 @@ pub fn router_with_clock(
     counters: Counters,
     now: impl Fn() -> Instant + Send + Sync + 'static,
 ) -> Router {
-    let cache = Arc::new(Cache::new(origin, Box::new(now)));
+    build(origin, counters, Vec::new(), Box::new(now))
+}
+
+fn build(origin: Origin, counters: Counters, keys: Vec<TrustedKey>, now: Clock) -> Router {
+    let cache = Arc::new(Cache::new(origin, now));
     let create = post(invalidation::create).with_state(Arc::clone(&cache));
-    let cdn = Arc::new(Cdn { cache, counters });
+    let cdn = Arc::new(Cdn {
+        cache,
+        counters,
+        keys,
+    });
     Router::new()
         .route(invalidation::ROUTE, create)
         .fallback(serve)
@@ -88,6 +107,14 @@ async fn serve(State(cdn): State<Arc<Cdn>>, request: Request) -> Response<Body> 
 
 impl Cdn {
     async fn picture(&self, request: &Parts) -> Response<Body> {
+        if !self.keys.is_empty()
+            && let Err(refusal) = signed::check(&self.keys, request)
+        {
+            self.counters.add(Service::Cdn, "refused");
+            let mut response = refusal.response();
+            insert(&mut response, X_CACHE, x_cache(Served::Error));
+            return response;
+        }
         let Ok(path) = percent_decode_str(request.uri.path()).decode_utf8() else {
             return error(StatusCode::BAD_REQUEST);
         };

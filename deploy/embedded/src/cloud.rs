@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cdn::key_pair::KeyPair;
 use crate::control::{self, Control};
 use crate::counters::Counters;
 use crate::faults::{Faults, Service};
-use crate::model::{self, Behavior};
+use crate::model::{self, Behavior, GUARDRAIL_ID, GUARDRAIL_VERSION};
 use crate::signature::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use crate::sqs::{self, Sqs};
 use crate::{cdn, listener, s3};
@@ -22,6 +23,9 @@ use crate::{cdn, listener, s3};
 pub const DATABASE: &str = "atelier.db";
 /// The pictures, in the data directory.
 pub const OBJECTS: &str = "s3";
+
+/// The private key that signs the addresses of private pictures, in the data directory.
+const SIGNING_KEY: &str = "cdn-key.pem";
 
 /// The bucket of the pictures.
 const BUCKET: &str = "atelier-pictures";
@@ -43,6 +47,15 @@ pub struct Options {
     pub behavior: Behavior,
 }
 
+/// What a cloud can guard beside what it always does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guards {
+    /// The CDN serves only addresses that were signed with its key, which is in the environment.
+    pub private_pictures: bool,
+    /// The environment names the guardrail, so that workers have prompts checked by it.
+    pub guardrail: bool,
+}
+
 /// A cloud that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Cloud {
@@ -62,6 +75,14 @@ impl Cloud {
     /// # Errors
     /// Another process uses the data directory, or it cannot be written, or no port is free.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
+        Self::start_guarded(options, Guards::default()).await
+    }
+
+    /// As [`Cloud::start`], with `guards`.
+    ///
+    /// # Errors
+    /// As [`Cloud::start`], or the key of the CDN cannot be read or written.
+    pub async fn start_guarded(options: Options, guards: Guards) -> anyhow::Result<Self> {
         let data = open(&options.data)?;
         let lock = lock(&data)?;
         let mut ports = Ports::read(&data);
@@ -78,7 +99,7 @@ impl Cloud {
         let s3_address = address(&s3_socket)?;
         let cdn_address = address(&cdn_socket)?;
         let store = format!("sqlite:{}", data.join(DATABASE).display());
-        let environment = [
+        let mut environment = [
             ("S3_BUCKET_NAME", BUCKET.to_owned()),
             ("CLOUDFRONT_DOMAIN", cdn_address.clone()),
             ("CLOUDFRONT_DISTRIBUTION_ID", DISTRIBUTION_ID.to_owned()),
@@ -105,7 +126,27 @@ impl Cloud {
             s3_endpoint: s3_address,
             bucket: BUCKET.to_owned(),
         };
-        let cdn = cdn::router(origin, counters.clone());
+        let cdn = if guards.private_pictures {
+            let path = data.join(SIGNING_KEY);
+            let key = tokio::task::spawn_blocking(move || KeyPair::open(&path)).await??;
+            // On one line and without blanks, as files of environments need it.
+            let pem = base64_simd::STANDARD.encode_to_string(&key.pem);
+            let pairs = [
+                ("CLOUDFRONT_KEY_ID", key.trusted.id.clone()),
+                ("CLOUDFRONT_PRIVATE_KEY", pem),
+            ];
+            environment.extend(pairs.map(|(name, value)| (name.to_owned(), value)));
+            cdn::private_router(origin, counters.clone(), vec![key.trusted])
+        } else {
+            cdn::router(origin, counters.clone())
+        };
+        if guards.guardrail {
+            let pairs = [
+                ("GUARDRAIL_ID", GUARDRAIL_ID),
+                ("GUARDRAIL_VERSION", GUARDRAIL_VERSION),
+            ];
+            environment.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         for (socket, service, router) in [
             (sqs_socket, Service::Sqs, sqs::router(sqs.clone())),

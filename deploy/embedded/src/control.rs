@@ -30,12 +30,13 @@ pub struct Control {
     pub behavior: Behavior,
 }
 
-/// `GET /stats`; `PUT`, `GET`, `DELETE /faults`; `PUT`, `GET /temper`.
+/// `GET /stats`; `PUT`, `GET`, `DELETE /faults`; `PUT`, `GET /temper`; `PUT`, `GET /guardrail`.
 pub fn router(control: Control) -> Router {
     Router::new()
         .route("/stats", get(stats))
         .route("/faults", get(faults).put(add_fault).delete(end_faults))
         .route("/temper", get(behavior).put(change_behavior))
+        .route("/guardrail", get(guardrail).put(change_guardrail))
         .with_state(control)
 }
 
@@ -52,6 +53,10 @@ enum BadInput {
         most: f64,
         value: f64,
     },
+    #[error("words: must be 1 to {MAX_WORD_CHARACTERS} letters and digits each, but {0:?} is not")]
+    Word(String),
+    #[error("words: must be at most {MAX_WORDS}, but there are {0}")]
+    Words(usize),
 }
 
 impl IntoResponse for BadInput {
@@ -142,6 +147,40 @@ async fn change_behavior(
         settings.failure = within("failure", failure, 1.0)?;
     }
     control.behavior.set(settings);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The words that the guardrail blocks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GuardedWords {
+    words: Vec<String>,
+}
+
+/// Bedrock's limits of a guardrail's word filter are of this order.
+const MAX_WORDS: usize = 1_000;
+const MAX_WORD_CHARACTERS: usize = 100;
+
+async fn guardrail(State(control): State<Control>) -> Json<Value> {
+    Json(json!({"words": control.behavior.guarded_words()}))
+}
+
+async fn change_guardrail(
+    State(control): State<Control>,
+    body: Bytes,
+) -> Result<StatusCode, BadInput> {
+    let GuardedWords { words } = read(&body)?;
+    if words.len() > MAX_WORDS {
+        return Err(BadInput::Words(words.len()));
+    }
+    let possible = |word: &String| {
+        let length = word.chars().count();
+        (1..=MAX_WORD_CHARACTERS).contains(&length) && word.chars().all(char::is_alphanumeric)
+    };
+    if let Some(word) = words.iter().find(|word| !possible(word)) {
+        return Err(BadInput::Word(word.clone()));
+    }
+    control.behavior.guard(words);
     Ok(StatusCode::NO_CONTENT)
 }
 

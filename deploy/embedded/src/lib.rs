@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod control;
 pub mod counters;
 pub mod faults;
+pub mod identity_provider;
 pub mod listener;
 pub mod model;
 pub mod s3;

@@ -6,23 +6,28 @@
 //! claims 60,000 x 60,000 pixels, `[big]` with 2048 x 2048 pixels, `[small]` with 128 x 128,
 //! `[hang]` not at all for as long as the caller waits, and the words "violence", "gore" and "gory"
 //! are declined as a content filter would.
+//!
+//! ApplyGuardrail is answered too, by a guardrail whose words can be set.
 
 mod amazon;
 mod behavior;
 mod error;
+mod guardrail;
 mod order;
 mod stability;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderValue, Request};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -33,6 +38,7 @@ use order::Order;
 
 pub use behavior::{Behavior, Settings};
 use error::{Error, Exception};
+pub use guardrail::{GUARDRAIL_ID, GUARDRAIL_VERSION};
 
 /// Requests are a prompt and a few numbers.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -84,6 +90,10 @@ pub fn router(behavior: Behavior, counters: Counters) -> Router {
     };
     Router::new()
         .route("/model/{model_id}/invoke", post(invoke))
+        .route(
+            "/guardrail/{id}/version/{version}/apply",
+            post(apply_guardrail),
+        )
         .fallback(|| async {
             Error::new(Exception::UnknownOperation, "The operation is not known.").into_response()
         })
@@ -109,18 +119,60 @@ async fn invoke(
     }
 }
 
+async fn apply_guardrail(
+    State(model): State<Model>,
+    Path((id, version)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    match model.assess(&id, &version, request).await {
+        Ok(answer) => answer,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The head, and the body, whose signature is good.
+async fn receive(request: Request<Body>) -> Result<(Parts, Bytes), Error> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, MAX_REQUEST_BYTES)
+        .await
+        .map_err(|_| {
+            Error::malformed(&format!(
+                "the body is longer than {MAX_REQUEST_BYTES} bytes"
+            ))
+        })?;
+    signature::verify(&parts, &body).map_err(Error::refused)?;
+    Ok((parts, body))
+}
+
 impl Model {
+    async fn assess(
+        &self,
+        id: &str,
+        version: &str,
+        request: Request<Body>,
+    ) -> Result<Response, Error> {
+        let (parts, body) = receive(request).await?;
+        self.counters.add(Service::Bedrock, "guardrail_calls");
+        let fault = parts.extensions.get::<Fault>().map(|fault| fault.kind);
+        if let Some(error) = fault.and_then(guardrail::struck) {
+            return Err(error);
+        }
+        guardrail::find(id, version)?;
+        if fault == Some(Kind::Garbage) {
+            return Ok(Json(json!({"action": 1})).into_response());
+        }
+        let words = self.behavior.guarded_words();
+        let assessed = guardrail::assess(&body, &words, fault == Some(Kind::Filtered))?;
+        if assessed.intervened {
+            self.counters
+                .add(Service::Bedrock, "guardrail_interventions");
+        }
+        Ok(assessed.answer.into_response())
+    }
+
     async fn answer(&self, model_id: &str, request: Request<Body>) -> Result<Bytes, Error> {
         let start = Instant::now();
-        let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, MAX_REQUEST_BYTES)
-            .await
-            .map_err(|_| {
-                Error::malformed(&format!(
-                    "the body is longer than {MAX_REQUEST_BYTES} bytes"
-                ))
-            })?;
-        signature::verify(&parts, &body).map_err(Error::refused)?;
+        let (parts, body) = receive(request).await?;
         self.counters.add(Service::Bedrock, "calls");
 
         let fault = parts.extensions.get::<Fault>().map(|fault| fault.kind);

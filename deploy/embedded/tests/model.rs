@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 use atelier_embedded::counters::Counters;
 use atelier_embedded::faults::{Faults, Kind, Order, Service};
 use atelier_embedded::listener;
-use atelier_embedded::model::{self, Behavior, Settings};
+use atelier_embedded::model::{self, Behavior, GUARDRAIL_ID, GUARDRAIL_VERSION, Settings};
 use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_bedrockruntime::error::ProvideErrorMetadata;
 use aws_sdk_bedrockruntime::operation::invoke_model::InvokeModelError;
 use aws_sdk_bedrockruntime::primitives::Blob;
+use aws_sdk_bedrockruntime::types::{
+    GuardrailContentBlock, GuardrailContentSource, GuardrailTextBlock,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,6 +106,101 @@ impl Server {
     fn count(&self, operation: &str) -> u64 {
         self.counters.get(Service::Bedrock, operation)
     }
+}
+
+impl Server {
+    /// The guardrail's action and outputs; or its error's code.
+    async fn assess(
+        &self,
+        id: &str,
+        version: &str,
+        text: &str,
+    ) -> Result<(String, Vec<String>), String> {
+        let text = GuardrailTextBlock::builder().text(text).build().unwrap();
+        let call = self
+            .client("test")
+            .apply_guardrail()
+            .guardrail_identifier(id)
+            .guardrail_version(version)
+            .source(GuardrailContentSource::Input)
+            .content(GuardrailContentBlock::Text(text));
+        match call.send().await {
+            Ok(answer) => {
+                let outputs = answer.outputs().iter();
+                let outputs = outputs
+                    .filter_map(|it| it.text().map(str::to_owned))
+                    .collect();
+                Ok((answer.action().as_str().to_owned(), outputs))
+            }
+            Err(error) => Err(error
+                .into_service_error()
+                .code()
+                .unwrap_or_default()
+                .to_owned()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_guardrail_blocks_words_masks_addresses_and_lets_the_rest_pass() {
+    let server = Server::start().await;
+    server.behavior.guard(["Dragon".to_owned()]);
+    let assess = async |text| {
+        server
+            .assess(GUARDRAIL_ID, GUARDRAIL_VERSION, text)
+            .await
+            .unwrap()
+    };
+    let (action, outputs) = assess("A DRAGON, sleeping").await;
+    assert_eq!(
+        (action.as_str(), outputs.len()),
+        ("GUARDRAIL_INTERVENED", 1)
+    );
+    let (action, outputs) = assess("write to ann@example.org today").await;
+    assert_eq!(action, "GUARDRAIL_INTERVENED");
+    assert_eq!(outputs, ["write to {EMAIL} today"]);
+    assert_eq!(assess("a dragonfly").await, ("NONE".to_owned(), Vec::new()));
+    assert_eq!(server.count("guardrail_calls"), 3);
+    assert_eq!(server.count("guardrail_interventions"), 2);
+    assert_eq!(server.count("calls"), 0, "no model was called");
+}
+
+#[tokio::test]
+async fn what_the_guardrail_cannot_do_is_told_as_bedrock_does() {
+    let server = Server::start().await;
+    let code = async |id, version, text| server.assess(id, version, text).await.unwrap_err();
+    let missing = "ResourceNotFoundException";
+    assert_eq!(code("another", GUARDRAIL_VERSION, "a fox").await, missing);
+    assert_eq!(code(GUARDRAIL_ID, "7", "a fox").await, missing);
+    assert_eq!(code("Not-An-Id", "1", "a fox").await, "ValidationException");
+    assert_eq!(code(GUARDRAIL_ID, "1", "").await, "ValidationException");
+    assert!(server.assess(GUARDRAIL_ID, "DRAFT", "a fox").await.is_ok());
+    for (kind, expected) in [
+        (Kind::Throttle, "ThrottlingException"),
+        (Kind::Denied, "AccessDeniedException"),
+        (Kind::Missing, missing),
+    ] {
+        server.order(kind);
+        assert_eq!(code(GUARDRAIL_ID, "1", "a fox").await, expected);
+    }
+    server.order(Kind::Filtered);
+    let (action, _) = server.assess(GUARDRAIL_ID, "1", "a fox").await.unwrap();
+    assert_eq!(action, "GUARDRAIL_INTERVENED");
+    server.faults.clear();
+    server.faults.add(Order {
+        operation: Some("ApplyGuardrail".to_owned()),
+        ..Order::new(Service::Bedrock, Kind::Throttle)
+    });
+    assert!(
+        server
+            .ask(CORE, &stability("a fox").to_string())
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        code(GUARDRAIL_ID, "1", "a fox").await,
+        "ThrottlingException"
+    );
 }
 
 fn at_once() -> Settings {

@@ -32,7 +32,7 @@ async fn run(here: &Here) -> anyhow::Result<()> {
 
 /// Starts the cloud and writes its environment to the data directory.
 pub(crate) async fn start(here: &Here) -> anyhow::Result<Cloud> {
-    let cloud = Cloud::start(here.options()).await?;
+    let cloud = Cloud::start_guarded(here.options(), here.guards()).await?;
     let path = here.data.join(ENVIRONMENT);
     std::fs::write(&path, lines(&cloud))
         .with_context(|| format!("cannot write {}", path.display()))?;

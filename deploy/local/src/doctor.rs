@@ -1,8 +1,8 @@
 //! `atelier doctor`: tries what workers and API need of the services, and says what is missing.
 //!
 //! It runs with the role of whoever starts it, so each service's own role is tried by running it
-//! where that service runs. What it tries costs nothing and is seen by nobody: a job or a picture is
-//! never made.
+//! where that service runs. What it tries costs nothing, but for a guardrail's smallest charge, and
+//! is seen by nobody: a job or a picture is never made.
 
 mod report;
 mod services;

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use atelier_api::ApiConfig;
-use atelier_api::config::LimitConfig;
+use atelier_api::config::{LimitConfig, SiteConfig};
+use atelier_api::identity::settings::IdentityConfig;
 use atelier_cloud::client::Aws;
 use atelier_embedded::cloud::Cloud;
 use atelier_runtime::config::{
-    ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, Setting,
+    BudgetConfig, ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, ModelsConfig,
+    Setting,
 };
 use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
@@ -25,15 +27,20 @@ use tokio_util::sync::CancellationToken;
 use crate::cloud;
 use crate::environment::credentials_in;
 use crate::flags::{Fleet, Here};
+use crate::sign_in::{self, IdentityProvider};
 
 /// The options that apply here: those of the cloud are set.
 pub(crate) const SETTINGS: &[&[Setting]] = &[
     WorkerConfig::SETTINGS,
+    ModelsConfig::SETTINGS,
+    BudgetConfig::SETTINGS,
     OptimizeConfig::SETTINGS,
     JobConfig::SETTINGS,
     LimitConfig::SETTINGS,
     DrainConfig::SETTINGS,
     HttpConfig::API_SETTINGS,
+    IdentityConfig::SETTINGS,
+    SiteConfig::SETTINGS,
     TelemetryConfig::SETTINGS,
 ];
 
@@ -63,7 +70,8 @@ async fn run(here: &Here, fleet: &Fleet) -> anyhow::Result<()> {
     let stop = process::stop_on_signal();
     let over = process::grace_over(&stop, config.drain.grace);
     let cloud = cloud::start(here).await?;
-    let outcome = serve(here, fleet, &cloud, stop).await;
+    let listen = config.http.listen.context("the API has an address")?;
+    let outcome = serve(here, fleet, &cloud, listen, stop).await;
     cloud.stop().await;
     telemetry.stop(&over).await;
     outcome
@@ -74,15 +82,24 @@ async fn serve(
     here: &Here,
     fleet: &Fleet,
     cloud: &Cloud,
+    listen: SocketAddr,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let configs = Configs::read(fleet, cloud.environment())?;
-    let aws = Aws::connect(&configs.api.cloud).await;
-    let store = atelier_store::open(&configs.api.store, Indexes::Make).await?;
-    let listen = configs.api.http.listen.context("the API has an address")?;
     let listener = process::listen(listen)
         .with_context(|| format!("cannot listen on {listen}; --port takes another port"))?;
     let address = listener.local_addr()?;
+    let mut environment = cloud.environment().to_vec();
+    let public_url = sign_in::public_url(address);
+    let provider = match fleet.sign_in {
+        true => Some(IdentityProvider::start(&public_url).await?),
+        false => None,
+    };
+    if let Some(provider) = &provider {
+        environment.extend(provider.environment(&public_url));
+    }
+    let configs = Configs::read(fleet, &environment)?;
+    let aws = Aws::connect(&configs.api.cloud).await;
+    let store = atelier_store::open(&configs.api.store, Indexes::Make).await?;
     let services = atelier_api::Services::new(&configs.api, &aws, Arc::clone(&store));
 
     let mut workers = JoinSet::new();
@@ -92,6 +109,7 @@ async fn serve(
         let worker = atelier_worker::Worker::new(config, services);
         workers.spawn(atelier_worker::run(worker, stop.clone()));
     }
+    let sign_in = sign_in_line(&configs.api, provider.is_some(), &public_url);
     let api = atelier_server::run(
         configs.api,
         services,
@@ -99,7 +117,7 @@ async fn serve(
         stop.clone().cancelled_owned(),
     );
     let mut api = tokio::spawn(api);
-    greet(here, address, cloud)?;
+    greet(here, address, &sign_in, cloud)?;
     let early = tokio::select! {
         // First: what ends after the stop did not end by itself.
         biased;
@@ -132,6 +150,7 @@ impl Configs {
         let environment = || {
             let environment = Environment::of(ON_ONE_MACHINE)
                 .with_process()
+                .with(fleet.overrides())
                 .with(cloud.iter().cloned());
             match fleet.address() {
                 Some(address) => environment.with([("LISTEN_ADDR", address.to_string())]),
@@ -149,10 +168,23 @@ impl Configs {
     }
 }
 
-fn greet(here: &Here, address: SocketAddr, cloud: &Cloud) -> anyhow::Result<()> {
+/// Who may do what here, in a line.
+fn sign_in_line(config: &ApiConfig, is_trial: bool, public_url: &str) -> String {
+    match &config.identity.sign_in {
+        Some(_) if is_trial => format!(
+            "{public_url}/auth/sign-in as {}: no passwords",
+            sign_in::accounts()
+        ),
+        Some(sign_in) => format!("by {}", sign_in.issuer),
+        None => "off: everybody who reaches the page may do everything; --sign-in tries it".into(),
+    }
+}
+
+fn greet(here: &Here, address: SocketAddr, sign_in: &str, cloud: &Cloud) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Atelier is ready: http://{address}/")?;
     writeln!(out, "  API reference   http://{address}/docs")?;
+    writeln!(out, "  sign-in         {sign_in}")?;
     writeln!(out, "  data            {}", here.data.display())?;
     let shown =
         ["SQS", "S3", "BEDROCK_RUNTIME", "CLOUDFRONT"].map(|it| format!("AWS_ENDPOINT_URL_{it}"));

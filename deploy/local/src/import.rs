@@ -9,8 +9,6 @@ mod config;
 mod importer;
 mod old;
 mod outcome;
-mod patience;
-mod progress;
 mod report;
 mod source;
 
@@ -31,10 +29,10 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::Import;
+use crate::progress::Progress;
 use importer::Importer;
 use old::{OldPictures, Place};
 use outcome::{End, Obstacle, Outcome, Reason};
-use progress::Progress;
 use report::{Report, Summary};
 use source::{Candidate, List};
 
@@ -174,7 +172,8 @@ impl Run<'_> {
                 }
             };
             self.report.add(&id, &outcome)?;
-            self.progress.tell(&self.report.counts);
+            let counts = &self.report.counts;
+            self.progress.tell(counts.documents, || counts.said());
             if let Some(error) = self.too_many(&outcome) {
                 end.get_or_insert(error);
                 stop.cancel();

@@ -1,5 +1,5 @@
 //! `atelier`: everything in one process; `atelier cloud`; `atelier audit`; `atelier backup`;
-//! `atelier doctor`; `atelier import`; `atelier indexes`.
+//! `atelier doctor`; `atelier import`; `atelier indexes`; `atelier key`; `atelier teacher`.
 
 mod audit;
 mod backup;
@@ -10,6 +10,12 @@ mod everything;
 mod flags;
 mod import;
 mod indexes;
+mod key;
+mod operator;
+mod patience;
+mod progress;
+mod sign_in;
+mod teacher;
 
 use std::process::ExitCode;
 
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
         Some(Command::Import(import)) => import::main(&import),
         Some(Command::Backup(backup)) => backup::main(&backup),
         Some(Command::Indexes) => indexes::main(),
+        Some(Command::Key(key)) => key::main(&key),
+        Some(Command::Teacher(teacher)) => teacher::main(&teacher),
     }
 }
 
@@ -57,7 +65,11 @@ fn command() -> clap::Command {
         .mut_subcommand("backup", |it| {
             it.after_help(describe(backup::SETTINGS, &[]))
         })
+        .mut_subcommand("key", |it| it.after_help(describe(key::SETTINGS, &[])))
         .mut_subcommand("indexes", |it| {
             it.after_help(describe(indexes::SETTINGS, &[]))
+        })
+        .mut_subcommand("teacher", |it| {
+            it.after_help(describe(teacher::Config::SETTINGS, &[]))
         })
 }

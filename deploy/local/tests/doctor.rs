@@ -112,6 +112,32 @@ async fn a_whole_system_lacks_nothing_and_each_fault_is_named() {
 }
 
 #[tokio::test]
+async fn a_guardrail_that_cannot_be_applied_is_named() {
+    let cloud = Cloud::start();
+    let guarded = |version| [("GUARDRAIL_ID", "atelier"), ("GUARDRAIL_VERSION", version)];
+    let (code, report) = cloud.doctor(&[], &guarded("1"));
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.to_string().contains("guardrail atelier"), "{report}");
+
+    let (code, report) = cloud.doctor(&[], &guarded("7"));
+    let named = missing(&report);
+    assert_eq!((code, named.len()), (Some(1), 1), "{report}");
+    assert!(
+        named[0].starts_with("guardrail atelier: guardrail: missing"),
+        "{named:?}"
+    );
+
+    let denied = json!({"service": "bedrock", "kind": "denied", "operation": "ApplyGuardrail"});
+    cloud.fault(denied).await;
+    let (code, report) = cloud.doctor(&[], &guarded("1"));
+    let named = missing(&report);
+    assert_eq!((code, named.len()), (Some(1), 1), "{report}");
+    assert!(named[0].contains("bedrock:ApplyGuardrail"), "{named:?}");
+    let (code, _) = cloud.doctor(&["--of", "api"], &guarded("1"));
+    assert_eq!(code, Some(0), "an API applies none");
+}
+
+#[tokio::test]
 async fn an_api_needs_no_models_and_a_bad_option_is_named() {
     let cloud = Cloud::start();
     cloud

@@ -5,7 +5,7 @@ mod support;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Atelier, client, finished, post};
+use support::{Atelier, Process, client, finished, post};
 use tempfile::TempDir;
 
 fn audit(data: &TempDir) -> (i32, serde_json::Value) {
@@ -42,6 +42,44 @@ async fn a_prompt_becomes_a_picture_that_readers_get_from_the_cdn() {
 
     atelier.process.terminate();
     assert_eq!(atelier.process.wait().code(), Some(0));
+}
+
+#[test]
+fn one_line_tells_who_may_do_what() {
+    for (flags, said) in [
+        (
+            &[][..],
+            "off: everybody who reaches the page may do everything",
+        ),
+        (
+            &["--sign-in"],
+            "/auth/sign-in as Tess Teacher, Theo Teacher, Olga Operator or Sam Student",
+        ),
+    ] {
+        let data = TempDir::new().unwrap();
+        let mut all = vec!["--port", "0", "--data", data.path().to_str().unwrap()];
+        all.extend(flags);
+        let process = Process::start("atelier", &all, &[]);
+        let lines = process.read_until(|line| line.trim_start().starts_with("sign-in"));
+        assert!(lines.last().unwrap().contains(said), "{lines:?}");
+        process.kill();
+    }
+}
+
+#[test]
+fn an_identity_provider_without_passwords_is_for_this_machine_alone() {
+    let data = TempDir::new().unwrap();
+    let out = Command::new(support::binary("atelier"))
+        .args(["--sign-in", "--data", data.path().to_str().unwrap()])
+        .env("LISTEN_ADDR", "0.0.0.0:0")
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(64));
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(
+        said.contains("LISTEN_ADDR must be a loopback address"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -23,6 +23,8 @@ pub(crate) struct Behavior {
     pub stuck: bool,
     /// Whether there are a CDN and fleet telemetry.
     pub whole: bool,
+    /// What the CDN answers without a signature, where addresses are signed.
+    pub unsigned: Option<StatusCode>,
 }
 
 /// Quick, good and complete.
@@ -31,6 +33,7 @@ pub(crate) const GOOD: Behavior = Behavior {
     refuse_every: 0,
     stuck: false,
     whole: true,
+    unsigned: None,
 };
 
 /// What the fake saw.
@@ -96,7 +99,7 @@ async fn create(State(fake): State<Fake>, Json(new): Json<Value>) -> Response {
     (StatusCode::ACCEPTED, Json(fake.document(&id))).into_response()
 }
 
-async fn read(State(fake): State<Fake>, Path(id): Path<String>, uri: axum::http::Uri) -> Response {
+async fn read(State(fake): State<Fake>, Path(id): Path<String>, uri: Uri) -> Response {
     fake.seen.reads.fetch_add(1, Ordering::Relaxed);
     if uri.query().is_some_and(|query| query.contains("wait=")) && !fake.is_done(&id) {
         let following = fake.seen.following.fetch_add(1, Ordering::SeqCst) + 1;
@@ -127,17 +130,26 @@ async fn image(State(fake): State<Fake>, Path(id): Path<String>) -> Response {
             .into_response();
     }
     if fake.behavior.whole {
-        (
-            StatusCode::FOUND,
-            [(header::LOCATION, format!("/cdn/{id}"))],
-        )
-            .into_response()
+        let query = match fake.behavior.unsigned {
+            Some(_) => "?Expires=1&Signature=abc&Key-Pair-Id=K1",
+            None => "",
+        };
+        let location = format!("/cdn/{id}{query}");
+        (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
     } else {
         ([("content-type", "image/webp")], vec![7u8; 1000]).into_response()
     }
 }
 
-async fn cdn(State(fake): State<Fake>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn cdn(
+    State(fake): State<Fake>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if let (Some(status), None) = (fake.behavior.unsigned, uri.query()) {
+        return status.into_response();
+    }
     fake.seen.downloads.fetch_add(1, Ordering::Relaxed);
     assert!(
         !headers.contains_key("if-none-match"),

@@ -10,6 +10,7 @@ use atelier_cloud::config::{CloudConfig, StaticCredentials};
 use atelier_optimize::{Provenance, Settings, optimize};
 use atelier_proofs::bad_bytes::{Target, mutated};
 use atelier_runtime::config::Environment;
+use atelier_worker::budget::Charge;
 use atelier_worker::config::WorkerConfig;
 use atelier_worker::generate::{GenerateError, Models};
 use axum::Router;
@@ -175,8 +176,8 @@ impl World {
     async fn check(&self, place: usize, answer: &Answer) -> anyhow::Result<&'static str> {
         *self.answers[place].lock().unwrap() = Some(answer.clone());
         let models = self.models(answer.family, place)?;
-        let count = || async { Ok::<(), Infallible>(()) };
-        let Ok(outcome) = models.generate("a fox", count).await;
+        let free = |_| async { Ok::<_, Infallible>(Some(Charge::none())) };
+        let Ok(outcome) = models.generate("a fox", free).await;
         let error = match outcome {
             Ok(original) => {
                 ensure!((200..300).contains(&answer.status), "a picture of an error");
@@ -201,11 +202,15 @@ impl World {
             GenerateError::Garbage(_) => "garbage",
             other if succeeded => anyhow::bail!("a bad answer is taken for {other:?}"),
             GenerateError::Throttled(_) => "throttled",
+            GenerateError::UsedUp(_) => "not paid for",
             GenerateError::Away(_) => "away",
             GenerateError::NoLiveModel(_) => "gone",
             GenerateError::PromptTooLong(_) => "too long",
             GenerateError::Refused(_) => "refused",
             GenerateError::Credentials(_) => "without credentials",
+            GenerateError::Intervened(_) | GenerateError::NoGuardrail(_) => {
+                anyhow::bail!("no guardrail is applied here")
+            }
         })
     }
 }

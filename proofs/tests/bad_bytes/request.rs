@@ -106,6 +106,7 @@ impl Sent {
         match self.call {
             Call::Create => [
                 "prompt",
+                "title",
                 "teacher_id",
                 "question_answers",
                 "assignment_id",
@@ -129,6 +130,9 @@ impl Sent {
                     let length = length(text.trim());
                     length <= 1024 && (least == 0 || shows_something(text))
                 }),
+                "title" => {
+                    text.is_some_and(|text| length(text.trim()) <= 120 && shows_something(text))
+                }
                 "teacher_id" => text.is_some_and(|text| {
                     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
                     let encoded = |byte: u8| if plain(&byte) { 1 } else { 3 };
@@ -284,6 +288,7 @@ fn corpus() -> Vec<String> {
             "question_answers": "[{\"question\":\"How many planets?\",\"answer\":\"eight\"}]",
             "assignment_id": "lesson-7_planets",
         }),
+        json!({"prompt": "the sea", "title": " Das Meer ", "question_answers": "[[\"Wie tief?\", [\"11 km\", \"11000 m\"]]]"}),
         json!({"question_answers": "[]", "assignment_id": "0196f3a2-77aa-7bbb-8ccc-123456789abc"}),
         json!({"prompt": "\u{e4}".repeat(1024), "teacher_id": "t".repeat(256)}),
         json!({"prompt": "a pond", "teacher_id": "\u{5e08}".repeat(113)}),
@@ -345,6 +350,7 @@ fn says(document: &Assignment, fields: &Map<String, Value>) -> bool {
     );
     let prompt = text("prompt").filter(|text| shows_something(text));
     document.prompt == prompt.unwrap_or_default().trim()
+        && document.title.as_deref() == text("title").map(str::trim)
         && document.teacher_id.as_deref() == text("teacher_id")
         && document.permanent == flag("permanent")
         && document.fresh == flag("fresh")

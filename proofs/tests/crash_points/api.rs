@@ -8,7 +8,7 @@ use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::failure::Failure;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Edit};
-use atelier_proofs::case::Case;
+use atelier_proofs::case::{Case, TEACHER};
 use atelier_proofs::gate::Cut;
 use atelier_proofs::process::{Process, Sweeps};
 use atelier_proofs::world::{Home, PROMPT, World};
@@ -108,7 +108,8 @@ impl Act {
         let path = format!("/assignments/{}", case.id);
         match self {
             Self::Create => {
-                let body = json!({"assignment_id": case.id, "prompt": PROMPT});
+                let body =
+                    json!({"assignment_id": case.id, "prompt": PROMPT, "teacher_id": TEACHER});
                 let right = &[StatusCode::ACCEPTED];
                 Some((Method::POST, "/assignments".to_owned(), body, right))
             }

@@ -166,6 +166,9 @@ async fn run(
     if faulty {
         check_budget(&case, job).await?;
     }
+    if point.is_none() {
+        case.check_money(0).await?;
+    }
     case.clear().await?;
     Ok(calls)
 }

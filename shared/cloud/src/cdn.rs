@@ -81,6 +81,8 @@ impl Cdn {
             401 | 403 => CloudError::Denied(text),
             404 => CloudError::Missing(text),
             429 => CloudError::Throttled(text),
+            // As many as CloudFront works on at a time are under way.
+            400 if text.contains("TooManyInvalidationsInProgress") => CloudError::Throttled(text),
             500..=599 => CloudError::Away(text),
             code => CloudError::Refused {
                 code: code.to_string(),

@@ -9,7 +9,7 @@ use atelier_domain::transition::{self, Transition};
 
 use crate::cdn::Cdn;
 use crate::error::CloudError;
-use crate::pictures::{Pictures, avif_key, key};
+use crate::pictures::{Pictures, keys};
 
 /// A put that was signed before the delete can still land; after this time it has.
 const ERASE_AGAIN_AFTER: Duration = Duration::from_secs(20 * 60);
@@ -26,9 +26,15 @@ pub async fn erase(
     let id = &tombstone.assignment_id;
     pictures.erase(tombstone.into()).await?;
     let reference = format!("{id}-{}", tombstone.erasures);
-    cdn.invalidate(&[key(id), avif_key(id)], &reference).await?;
+    cdn.invalidate(&keys(id), &reference).await?;
+    Ok(erased(tombstone))
+}
+
+/// Notes that a tombstone's pictures were erased and invalidated. After the first time the keeper
+/// does it once more.
+pub fn erased(tombstone: &Assignment) -> Transition {
     let again = (tombstone.erasures == 0).then(|| Timestamp::now() + ERASE_AGAIN_AFTER);
-    Ok(transition::erased(tombstone, again))
+    transition::erased(tombstone, again)
 }
 
 /// Erases the version that a worker put while its assignment was being deleted; all versions if
@@ -43,7 +49,7 @@ pub async fn erase_late_put(
 ) -> Result<(), CloudError> {
     match version {
         Some(version) => pictures.erase_version(assignment.into(), version).await,
-        None => pictures.erase(assignment.into()).await,
+        None => pictures.erase(assignment.into()).await.map(drop),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use atelier_runtime::config::{Environment, Setting, http_url, is_http_url};
 
+use crate::signed_url::UrlSigner;
+
 /// Region, credentials and endpoints of the AWS services.
 #[derive(Clone, Debug)]
 pub struct CloudConfig {
@@ -158,6 +160,8 @@ pub struct CdnConfig {
     /// What CloudFront calls it; without it a deleted picture stays until its time in the CDN is
     /// over.
     pub distribution_id: Option<String>,
+    /// Signs the addresses that readers get, where the pictures are private.
+    pub signer: Option<UrlSigner>,
 }
 
 const CLOUDFRONT_DOMAIN: Setting = Setting {
@@ -171,11 +175,36 @@ const CLOUDFRONT_DISTRIBUTION_ID: Setting = Setting {
     help: "Id of the CDN's distribution, to make it forget deleted pictures.",
 };
 
+const CLOUDFRONT_KEY_ID: Setting = Setting {
+    name: "CLOUDFRONT_KEY_ID",
+    default: None,
+    help: "Id of the public key in the CDN's trusted key group. With it and CLOUDFRONT_PRIVATE_KEY pictures are private: readers get signed addresses, valid until the end of the next day.",
+};
+const CLOUDFRONT_PRIVATE_KEY: Setting = Setting {
+    name: "CLOUDFRONT_PRIVATE_KEY",
+    default: None,
+    help: "Private key of CLOUDFRONT_KEY_ID: RSA, 2048 bits, as PEM; on one line with `\\n` for its line ends, or in base64.",
+};
+
 impl CdnConfig {
     /// Its options.
     pub const SETTINGS: &[Setting] = &[CLOUDFRONT_DOMAIN, CLOUDFRONT_DISTRIBUTION_ID];
+    /// Its options for an API, which alone signs.
+    pub const API_SETTINGS: &[Setting] = &[
+        CLOUDFRONT_DOMAIN,
+        CLOUDFRONT_DISTRIBUTION_ID,
+        CLOUDFRONT_KEY_ID,
+        CLOUDFRONT_PRIVATE_KEY,
+    ];
 
-    /// Reads its options.
+    /// Reads the options of an API.
+    pub fn read_api(environment: &mut Environment) -> Self {
+        let config = Self::read(environment);
+        let signer = signer(environment, config.base_url.is_some());
+        Self { signer, ..config }
+    }
+
+    /// Reads its options, without those that sign.
     pub fn read(environment: &mut Environment) -> Self {
         let base_url = environment.text(&CLOUDFRONT_DOMAIN).map(|domain| {
             let is_bare = !domain.contains("://");
@@ -195,12 +224,56 @@ impl CdnConfig {
         Self {
             base_url,
             distribution_id: environment.text(&CLOUDFRONT_DISTRIBUTION_ID),
+            signer: None,
         }
     }
 
-    /// Where readers get the picture under `key`, if there is a CDN.
+    /// Where readers get the picture under `key`, if there is a CDN; signed where this process signs.
     pub fn url(&self, key: &str) -> Option<String> {
-        self.base_url.as_ref().map(|base| format!("{base}/{key}"))
+        let url = self.base_url.as_ref().map(|base| format!("{base}/{key}"))?;
+        Some(match &self.signer {
+            Some(signer) => signer.sign(&url),
+            None => url,
+        })
+    }
+}
+
+fn signer(environment: &mut Environment, has_cdn: bool) -> Option<UrlSigner> {
+    let key_id = environment.text(&CLOUDFRONT_KEY_ID);
+    let key = environment.text(&CLOUDFRONT_PRIVATE_KEY);
+    let (key_id, key) = match (key_id, key) {
+        (Some(key_id), Some(key)) => (key_id, key),
+        (None, None) => return None,
+        (Some(_), None) => {
+            environment.fault(
+                &CLOUDFRONT_PRIVATE_KEY,
+                "is not set, but CLOUDFRONT_KEY_ID is",
+            );
+            return None;
+        }
+        (None, Some(_)) => {
+            environment.fault(
+                &CLOUDFRONT_KEY_ID,
+                "is not set, but CLOUDFRONT_PRIVATE_KEY is",
+            );
+            return None;
+        }
+    };
+    if !has_cdn {
+        environment.fault(&CLOUDFRONT_KEY_ID, "needs CLOUDFRONT_DOMAIN");
+    }
+    // CloudFront makes the ids: 1 to 64 letters and digits.
+    let possible = key_id.len() <= 64 && key_id.bytes().all(|it| it.is_ascii_alphanumeric());
+    if !possible {
+        let what = format!("must be an id such as K2JCJMDEHXQW5F, not `{key_id}`");
+        environment.fault(&CLOUDFRONT_KEY_ID, &what);
+    }
+    match UrlSigner::new(&key_id, &key) {
+        Ok(signer) => Some(signer),
+        Err(bad) => {
+            environment.fault(&CLOUDFRONT_PRIVATE_KEY, &bad.to_string());
+            None
+        }
     }
 }
 
@@ -265,6 +338,55 @@ mod tests {
     #[test]
     fn without_a_cdn_there_is_no_address() {
         assert_eq!(cdn("").url("k"), None);
+    }
+
+    const KEY: &str = include_str!("../tests/keys/pkcs8.pem");
+
+    fn private(options: &[(&str, &str)]) -> Result<CdnConfig, Vec<String>> {
+        let mut environment = Environment::of([("CLOUDFRONT_DOMAIN", "d1.cloudfront.net")])
+            .with(options.iter().copied());
+        let config = CdnConfig::read_api(&mut environment);
+        environment.finish(config).map_err(|faults| faults.0)
+    }
+
+    #[test]
+    fn with_a_key_an_api_hands_out_signed_addresses_and_others_write_plain_ones() {
+        let options = [("CLOUDFRONT_KEY_ID", "K1"), ("CLOUDFRONT_PRIVATE_KEY", KEY)];
+        let url = private(&options).unwrap().url("a.webp").unwrap();
+        assert!(
+            url.starts_with("https://d1.cloudfront.net/a.webp?Expires="),
+            "{url}"
+        );
+        let mut environment =
+            Environment::of([("CLOUDFRONT_DOMAIN", "d1.cloudfront.net")]).with(options);
+        let worker = CdnConfig::read(&mut environment);
+        assert_eq!(
+            worker.url("a.webp").unwrap(),
+            "https://d1.cloudfront.net/a.webp"
+        );
+    }
+
+    #[test]
+    fn half_a_key_pair_and_a_bad_one_are_faults_by_name() {
+        let faults = |options: &[(&str, &str)]| private(options).unwrap_err();
+        assert_eq!(
+            faults(&[("CLOUDFRONT_KEY_ID", "K1")]),
+            ["CLOUDFRONT_PRIVATE_KEY is not set, but CLOUDFRONT_KEY_ID is"]
+        );
+        assert_eq!(
+            faults(&[("CLOUDFRONT_PRIVATE_KEY", KEY)]),
+            ["CLOUDFRONT_KEY_ID is not set, but CLOUDFRONT_PRIVATE_KEY is"]
+        );
+        let all = faults(&[
+            ("CLOUDFRONT_DOMAIN", ""),
+            ("CLOUDFRONT_KEY_ID", "K 1"),
+            ("CLOUDFRONT_PRIVATE_KEY", "hidden"),
+        ]);
+        assert_eq!(all.len(), 3, "{all:?}");
+        assert!(all[0].starts_with("CLOUDFRONT_KEY_ID needs CLOUDFRONT_DOMAIN"));
+        assert!(all[1].starts_with("CLOUDFRONT_KEY_ID must be"));
+        assert!(all[2].starts_with("CLOUDFRONT_PRIVATE_KEY must be"));
+        assert!(!all[2].contains("hidden"));
     }
 
     #[test]

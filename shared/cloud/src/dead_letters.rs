@@ -76,6 +76,11 @@ impl DeadLetters {
         self.lock().remove(message_id);
     }
 
+    /// Whether a dead letter of this id was seen.
+    pub fn has(&self, message_id: &str) -> bool {
+        self.lock().contains_key(message_id)
+    }
+
     /// Those that were seen lately, by id.
     pub fn list(&self) -> Vec<Message> {
         let mut all: Vec<_> = self
@@ -115,7 +120,7 @@ impl DeadLetters {
 
     /// Receives one dead letter; those that come with it are returned to the queue.
     async fn receive(&self, message_id: &str) -> Result<Message, DeadLetterError> {
-        if !self.lock().contains_key(message_id) {
+        if !self.has(message_id) {
             return Err(DeadLetterError::Unknown);
         }
         let (mut wanted, mut others) = (None, Vec::new());

@@ -8,3 +8,4 @@ pub mod dead_letters;
 pub mod error;
 pub mod pictures;
 pub mod queue;
+pub mod signed_url;

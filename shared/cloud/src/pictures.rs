@@ -39,6 +39,11 @@ pub fn key(assignment_id: &str) -> String {
     format!("{PREFIX}{assignment_id}.webp")
 }
 
+/// Every address that a reader may have of an assignment's picture.
+pub fn keys(assignment_id: &str) -> [String; 2] {
+    [key(assignment_id), avif_key(assignment_id)]
+}
+
 /// Where the AVIF beside it lies.
 pub fn avif_key(assignment_id: &str) -> String {
     format!("{PREFIX}{assignment_id}.avif")
@@ -80,6 +85,8 @@ pub enum Condition {
 pub struct Version {
     /// Its key.
     pub key: String,
+    /// Its id; none in a bucket that keeps no versions.
+    pub id: Option<String>,
     /// Whether it is what readers get.
     pub is_latest: bool,
     /// Whether it is a delete marker.
@@ -109,8 +116,11 @@ pub fn is_probe(key: &str) -> bool {
 /// The assignment that a key below [`PREFIX`] belongs to, if it is one of ours.
 pub fn assignment_of(key: &str) -> Option<&str> {
     let name = key.strip_prefix(PREFIX)?;
-    name.strip_suffix(".webp")
-        .or_else(|| name.strip_suffix(".avif"))
+    let id = name
+        .strip_suffix(".webp")
+        .or_else(|| name.strip_suffix(".avif"))?;
+    // Variants lie in a folder of its own.
+    Some(id.split_once('/').map_or(id, |(id, _)| id))
 }
 
 /// How long an operation is tried.
@@ -431,17 +441,55 @@ impl Pictures {
         .await
     }
 
-    /// Erases every version of an assignment's picture and of the AVIF beside it.
-    pub async fn erase(&self, picture: PictureRef<'_>) -> Result<(), CloudError> {
+    /// Erases every version, delete markers included, of all that lies under an assignment's keys: its
+    /// picture, the AVIF beside it, and what is below its folder. Returns how many there were.
+    pub async fn erase(&self, picture: PictureRef<'_>) -> Result<u64, CloudError> {
+        let id = picture.assignment_id;
         self.tried("delete", picture, &RetryPolicy::ONCE, &mut 0, || async {
-            for key in [key(picture.assignment_id), avif_key(picture.assignment_id)] {
-                for version in self.versions(&key).await? {
-                    self.delete(&key, Some(&version)).await?;
-                }
+            let mut erased = 0;
+            // No id has a dot or a slash, so these are one assignment's alone.
+            for prefix in [format!("{PREFIX}{id}."), format!("{PREFIX}{id}/")] {
+                erased += self.erase_all(&prefix, |_| true).await?;
             }
-            Ok(())
+            Ok(erased)
         })
         .await
+    }
+
+    /// Erases every version of the object under `key`, which another program put there. Returns how
+    /// many there were.
+    pub async fn erase_object(
+        &self,
+        key: &str,
+        picture: PictureRef<'_>,
+    ) -> Result<u64, CloudError> {
+        self.tried("delete", picture, &RetryPolicy::ONCE, &mut 0, || {
+            self.erase_all(key, |it| it == key)
+        })
+        .await
+    }
+
+    /// Erases all versions and delete markers of the `wanted` keys that begin with `prefix`.
+    async fn erase_all(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<u64, CloudError> {
+        let mut erased = 0;
+        let mut next = None;
+        loop {
+            let page = self.page_below(prefix, next).await?;
+            for version in page.versions.iter().filter(|it| wanted(&it.key)) {
+                self.delete(&version.key, version.id.as_deref()).await?;
+                erased += 1;
+            }
+            // They come in the order of their keys, the wanted ones first.
+            let is_over = page.versions.last().is_some_and(|it| !wanted(&it.key));
+            next = page.next.filter(|_| !is_over);
+            if next.is_none() {
+                return Ok(erased);
+            }
+        }
     }
 
     async fn delete(&self, key: &str, version: Option<&str>) -> Result<(), CloudError> {
@@ -480,12 +528,20 @@ impl Pictures {
     /// most 1,000 (S3's limit); `after` is the page before.
     pub async fn page(&self, after: Option<&Page>) -> Result<Page, CloudError> {
         let next = after.and_then(|page| page.next.clone());
+        self.page_below(PREFIX, next).await
+    }
+
+    async fn page_below(
+        &self,
+        prefix: &str,
+        next: Option<(String, Option<String>)>,
+    ) -> Result<Page, CloudError> {
         let (key, version) = next.unzip();
         let answer = self
             .client
             .list_object_versions()
             .bucket(&self.bucket)
-            .prefix(PREFIX)
+            .prefix(prefix)
             .set_key_marker(key)
             .set_version_id_marker(version.flatten())
             .send()
@@ -493,11 +549,12 @@ impl Pictures {
         let objects = answer.versions.unwrap_or_default().into_iter();
         let markers = answer.delete_markers.unwrap_or_default().into_iter();
         let mut versions: Vec<_> = objects
-            .map(|it| (it.key, it.is_latest, false))
-            .chain(markers.map(|it| (it.key, it.is_latest, true)))
-            .filter_map(|(key, latest, marker)| {
+            .map(|it| (it.key, it.version_id, it.is_latest, false))
+            .chain(markers.map(|it| (it.key, it.version_id, it.is_latest, true)))
+            .filter_map(|(key, id, latest, marker)| {
                 Some(Version {
                     key: key?,
+                    id,
                     is_latest: latest.unwrap_or_default(),
                     is_marker: marker,
                 })

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use hex_simd::AsciiCase;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -15,6 +15,9 @@ use crate::timestamp::Timestamp;
 /// The longest prompt that every model takes, in characters after trimming (Amazon's request
 /// family: `textToImageParams.text`, 1 to 1024).
 pub const MAX_PROMPT_CHARACTERS: usize = 1024;
+
+/// The longest title, in characters.
+pub const MAX_TITLE_CHARACTERS: usize = 120;
 
 /// The longest assignment id, in characters.
 pub const MAX_ID_CHARACTERS: usize = 64;
@@ -169,6 +172,13 @@ pub struct Assignment {
     /// What the picture shows, trimmed; empty where there is no image.
     #[serde(default)]
     pub prompt: String,
+    /// What students see above the questions.
+    #[serde(
+        default,
+        deserialize_with = "title",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub title: Option<String>,
     /// A JSON text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question_answers: Option<String>,
@@ -249,16 +259,35 @@ pub struct Assignment {
     /// The object's tag may differ from `permanent`; the keeper repairs it.
     #[serde(default)]
     pub tag_due: bool,
+    /// While pending: it was given back because the day's budget is used up.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub waits_for_budget: bool,
     /// The id in the logs of all processes for this round.
     #[serde(default)]
     pub correlation_id: String,
     /// On a tombstone: how often the object was erased and its path invalidated at the CDN.
     #[serde(default)]
     pub erasures: u32,
+    /// On a tombstone of a teacher's erasure that is not done yet: the teacher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erasing_for: Option<String>,
+    /// Another program's name for its picture, beside a picture of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_image_name: Option<String>,
+}
+
+/// Another program's `title` may be anything: what is no text counts as none.
+fn title<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_str().map(str::to_owned))
 }
 
 fn first_round() -> u32 {
     1
+}
+
+const fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 /// What a person posts. Everything else in a new document follows from it.
@@ -270,6 +299,8 @@ pub struct Post {
     pub teacher_id: Option<String>,
     /// What the picture shows, trimmed; empty for an assignment without a picture.
     pub prompt: String,
+    /// What students see above the questions.
+    pub title: Option<String>,
     /// A JSON text.
     pub question_answers: Option<String>,
     /// Keep the picture from the lifecycle.
@@ -290,6 +321,7 @@ impl Assignment {
             teacher_id: post.teacher_id,
             prompt_hash: prompt_hash(&post.prompt),
             prompt: post.prompt,
+            title: post.title,
             question_answers: post.question_answers,
             created_at: now,
             s3_upload_status: if pending {
@@ -320,11 +352,36 @@ impl Assignment {
             fresh: post.fresh,
             permanent: post.permanent,
             tag_due: false,
+            waits_for_budget: false,
             correlation_id: post.correlation_id,
             erasures: 0,
+            erasing_for: None,
+            s3_image_name: None,
         };
         document.post_hash = post_hash(&document);
         document
+    }
+
+    /// What an erasure of all that is kept of `teacher_id` leaves in place of the document with this
+    /// id: nothing of what it held. Its pictures are erased at `wake_at` if not before.
+    pub fn tombstone_of(
+        assignment_id: &str,
+        teacher_id: &str,
+        now: Timestamp,
+        wake_at: Timestamp,
+    ) -> Self {
+        let post = Post {
+            assignment_id: assignment_id.to_owned(),
+            ..Post::default()
+        };
+        Self {
+            s3_upload_status: Status::Deleted,
+            wake_at: Some(wake_at),
+            prompt_hash: String::new(),
+            post_hash: String::new(),
+            erasing_for: Some(teacher_id.to_owned()),
+            ..Self::new(post, now, wake_at, wake_at)
+        }
     }
 
     /// Whether `stored` comes from this very post: an insert whose answer was lost, and was repeated.
@@ -361,7 +418,7 @@ pub fn post_hash(posted: &Assignment) -> String {
         value.sort_all_objects();
     }
     let as_text = text.filter(|_| question_answers.is_none());
-    let chosen = serde_json::json!([
+    let mut chosen = serde_json::json!([
         posted.prompt,
         posted.teacher_id,
         question_answers,
@@ -369,6 +426,10 @@ pub fn post_hash(posted: &Assignment) -> String {
         posted.permanent,
         posted.fresh,
     ]);
+    // Posts of before there were titles have the hash that they had.
+    if let (Some(title), Some(all)) = (&posted.title, chosen.as_array_mut()) {
+        all.push(title.as_str().into());
+    }
     sha256_hex(&chosen.to_string())
 }
 
@@ -408,6 +469,22 @@ mod tests {
             hash(Some(r#"{"b":2,"a":1}"#))
         );
         assert_ne!(hash(Some("[]")), hash(None));
+    }
+
+    #[test]
+    fn a_title_is_part_of_a_post_and_what_is_no_text_is_none() {
+        let read = |title: serde_json::Value| -> Assignment {
+            let document = serde_json::json!({
+                "assignment_id": "a", "created_at": 0.0, "updated_at": 0.0,
+                "s3_upload_status": "no_image", "title": title,
+            });
+            serde_json::from_value(document).expect("a document")
+        };
+        let none = read(serde_json::Value::Null);
+        assert_eq!(post_hash(&none), hash(None));
+        assert_ne!(post_hash(&read("The sea".into())), hash(None));
+        assert_eq!(read(7.into()).title, None);
+        assert_eq!(read(serde_json::json!({"en": "The sea"})).title, None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use crate::assignment::FailureNote;
+use crate::assignment::{Assignment, FailureNote};
+use crate::budget::USED_UP;
 
 /// Why an assignment has no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,8 @@ pub enum Failure {
     PromptTooLong,
     /// Still pending at `give_up_at`.
     TooBusy,
+    /// Still pending at `give_up_at`, since the day's budget was used up.
+    BudgetUsedUp,
     /// The queue moved the job to the dead-letter queue.
     DeadLetter,
     /// Anything else, after all attempts.
@@ -28,16 +31,25 @@ pub enum Failure {
 
 impl Failure {
     /// All of them, for documentation and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Configuration,
         Self::UploadFailed,
         Self::StorageUnavailable,
         Self::Declined,
         Self::PromptTooLong,
         Self::TooBusy,
+        Self::BudgetUsedUp,
         Self::DeadLetter,
         Self::Unforeseen,
     ];
+
+    /// That of a document that is still pending at `give_up_at`.
+    pub const fn of_giving_up(document: &Assignment) -> Self {
+        match document.waits_for_budget {
+            true => Self::BudgetUsedUp,
+            false => Self::TooBusy,
+        }
+    }
 
     /// The code in the document, in metrics and in logs.
     pub const fn code(self) -> &'static str {
@@ -48,6 +60,7 @@ impl Failure {
             Self::Declined => "declined",
             Self::PromptTooLong => "prompt_too_long",
             Self::TooBusy => "too_busy",
+            Self::BudgetUsedUp => "budget_used_up",
             Self::DeadLetter => "dead_letter",
             Self::Unforeseen => "unforeseen",
         }
@@ -66,6 +79,7 @@ impl Failure {
                 "This prompt is too long for the picture service. Please shorten it."
             }
             Self::TooBusy => "The picture service is too busy. Please try again later.",
+            Self::BudgetUsedUp => USED_UP,
             Self::DeadLetter | Self::Unforeseen => "Something went wrong",
         }
     }
@@ -73,7 +87,7 @@ impl Failure {
     /// Whether an operator has to act.
     pub const fn alerts(self) -> bool {
         match self {
-            Self::Declined | Self::PromptTooLong | Self::TooBusy => false,
+            Self::Declined | Self::PromptTooLong | Self::TooBusy | Self::BudgetUsedUp => false,
             Self::Configuration
             | Self::UploadFailed
             | Self::StorageUnavailable

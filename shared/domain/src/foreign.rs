@@ -25,10 +25,14 @@ const EXACT_FLOATS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 /// A field of ours holds something else than ours would.
 pub fn read(fields: Map<String, Value>) -> Result<Assignment, serde_json::Error> {
     let mut fields = normal(fields);
-    if !fields.contains_key("s3_image_key")
-        && let Some(name) = fields.remove("s3_image_name")
-    {
-        fields.insert("s3_image_key".to_owned(), name);
+    let has_key = fields.contains_key("s3_image_key");
+    if let Some(name) = fields.remove("s3_image_name") {
+        match has_key {
+            false => drop(fields.insert("s3_image_key".to_owned(), name)),
+            // Beside a picture of ours it is no field that must be right.
+            true if name.is_string() => drop(fields.insert("s3_image_name".to_owned(), name)),
+            true => {}
+        }
     }
     if !fields.contains_key("s3_upload_status") {
         let status = status_without(fields.contains_key("s3_image_key"));

@@ -1,13 +1,21 @@
 //! The assignment and its rules: plain data and pure functions. No I/O and no async, so that
 //! every rule can be tested by itself.
 
+pub mod answer;
+pub mod api_key;
 pub mod assignment;
+pub mod audit;
+pub mod budget;
 pub mod failure;
 pub mod foreign;
 pub mod heartbeat;
 pub mod history;
 pub mod job;
 pub mod label;
+pub mod model;
+pub mod questions;
+pub mod role;
+pub mod share;
 pub mod throughput;
 pub mod timestamp;
 pub mod transition;

@@ -349,6 +349,19 @@ pub enum Budget {
     GiveBack,
 }
 
+/// Gives the lease on `held` back, with the attempt: no model of the list fits what is left of the
+/// day's budget.
+pub fn wait_for_budget(
+    token: &Token,
+    held: &Assignment,
+    uploads: u32,
+    wake_at: Timestamp,
+) -> Transition {
+    released(held, Budget::GiveBack, uploads, wake_at)
+        .set("waits_for_budget", true)
+        .when(Guard::held(token))
+}
+
 /// Gives the lease on `held` back.
 pub fn release(
     token: &Token,
@@ -357,6 +370,12 @@ pub fn release(
     uploads: u32,
     wake_at: Timestamp,
 ) -> Transition {
+    released(held, budget, uploads, wake_at)
+        .unset(&["waits_for_budget"])
+        .when(Guard::held(token))
+}
+
+fn released(held: &Assignment, budget: Budget, uploads: u32, wake_at: Timestamp) -> Edits {
     let attempts = match budget {
         Budget::Burn => held.attempts,
         Budget::GiveBack => held.attempts.saturating_sub(1),
@@ -366,7 +385,6 @@ pub fn release(
         .set("wake_at", wake_at)
         .count(Count::Attempts, held.attempts, attempts)
         .uploads(held, uploads)
-        .when(Guard::held(token))
 }
 
 /// Counts a call to a model, before it is made; `so_far` were counted before.
@@ -417,7 +435,7 @@ fn succeeded(held: &Assignment, finished: &Finished, now: Timestamp) -> Edits {
         .uploads(held, finished.uploads)
         // Only this move changes it, and that leaves `pending`, so no guard is needed.
         .set("cost_usd", held.cost_usd + finished.cost_usd)
-        .unset(&["claim", "give_up_at", "failure"])
+        .unset(&["claim", "give_up_at", "failure", "waits_for_budget"])
 }
 
 fn failed(note: &FailureNote, now: Timestamp) -> Edits {
@@ -426,7 +444,7 @@ fn failed(note: &FailureNote, now: Timestamp) -> Edits {
         .set("failure", note)
         .set("finished_at", now)
         .set("updated_at", now)
-        .unset(&["claim", "wake_at", "give_up_at"])
+        .unset(&["claim", "wake_at", "give_up_at", "waits_for_budget"])
 }
 
 /// `pending` -> `failed`, by the worker that holds it.
@@ -565,10 +583,12 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
         .set("tag_due", false)
         .unset(&[
             "teacher_id",
+            "title",
             "question_answers",
             "claim",
             "failure",
             "give_up_at",
+            "waits_for_budget",
             "finished_at",
             "s3_image_key",
             "s3_image_name",
@@ -594,6 +614,7 @@ pub fn erased(document: &Assignment, again: Option<Timestamp>) -> Transition {
             document.erasures.saturating_add(1),
         )
         .set_or_unset("wake_at", again)
+        .unset(&["erasing_for"])
         .when(Guard::status(&[Status::Deleted]))
 }
 

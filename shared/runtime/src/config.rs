@@ -3,12 +3,16 @@
 //! An option has the same name everywhere: that of its environment variable. [`environment`]
 //! reads them. Options of one crate alone are declared in that crate.
 
+mod budget;
 pub mod environment;
 mod http;
 mod job;
+mod models;
 mod url;
 
+pub use budget::BudgetConfig;
 pub use environment::{ConfigFaults, EXIT_CODE, Environment, Setting, describe};
 pub use http::HttpConfig;
 pub use job::{DrainConfig, JobConfig, SweepConfig};
+pub use models::ModelsConfig;
 pub use url::{http_url, is_http_url};

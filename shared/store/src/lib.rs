@@ -1,9 +1,11 @@
 //! Stores the documents: in MongoDB for a fleet, in SQLite for one machine. `tests/contract` says
 //! what both must do.
 
+pub mod api_keys;
 pub mod config;
 pub mod guarantees;
 mod mongo;
+pub mod shares;
 mod sqlite;
 pub mod survey;
 mod unreadable;
@@ -14,12 +16,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::audit::{Action, Entry};
+use atelier_domain::budget::{Account, Charged, MicroUsd};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
+use api_keys::ApiKeys;
 use config::StoreConfig;
 pub use mongo::MongoStore;
+use shares::Shares;
 pub use sqlite::SqliteStore;
 pub use sqlite::backup::{Backup, BackupError, Existing};
 
@@ -59,6 +65,17 @@ pub struct Filter {
     pub teacher_id: Option<String>,
     /// Only those with this status.
     pub status: Option<Status>,
+}
+
+/// Which entries of the audit log are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only this actor's, as entries have it.
+    pub actor: Option<String>,
+    /// Only of this action.
+    pub action: Option<Action>,
+    /// Only what was done to this.
+    pub what: Option<String>,
 }
 
 /// The document after which a list goes on. Lists are newest first, then by id downwards.
@@ -154,6 +171,32 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// the epoch) and returns the count. A count is deleted an hour or more after its window began.
     async fn charge(&self, subject: &str, window: i64) -> Result<u32, StoreError>;
 
+    /// Charges a call to a model to an account, once: a call that is open there is charged already.
+    /// Refused where more than `limit` would be charged then. An account is deleted some time after
+    /// [`Account::expires_at`].
+    async fn charge_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+        limit: MicroUsd,
+    ) -> Result<Charged, StoreError>;
+
+    /// Returns the price of a call that was not billed. Where it is not open in the account, because it
+    /// is returned already or was never charged, this changes nothing.
+    async fn refund_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+    ) -> Result<(), StoreError>;
+
+    /// Notes that the price of a call stays charged: it is not open any more.
+    async fn settle_call(&self, account: &Account, call: &str) -> Result<(), StoreError>;
+
+    /// What is charged to each of `accounts`, in their order, in one query.
+    async fn charged(&self, accounts: &[Account]) -> Result<Vec<MicroUsd>, StoreError>;
+
     /// Every document, tombstones included, by id upwards, after `after`, at most `limit`.
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError>;
 
@@ -173,6 +216,45 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// The heartbeats that were written after `since`.
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
+
+    /// The keys of programs, which are in the same store.
+    fn api_keys(&self) -> &dyn ApiKeys;
+
+    /// Links for students, and what students answered there.
+    fn shares(&self) -> &dyn Shares;
+
+    /// Appends to the audit log. No call changes or deletes an entry. The name of its person, if it
+    /// has one, is kept beside the log.
+    async fn append_audit(&self, entry: &Entry) -> Result<(), StoreError>;
+
+    /// Entries of the audit log, newest first, then by id downwards, at most `limit`, after the one
+    /// whose time and id `after` has. With the names of persons that are still known.
+    async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Replaces the whole document with the id of `tombstone` by it, if that is `teacher_id`'s: no
+    /// field of any program stays, and it need not be readable. Returns whether it did.
+    async fn erase(&self, teacher_id: &str, tombstone: &Assignment) -> Result<bool, StoreError>;
+
+    /// Tombstones of [`Store::erase`] for this teacher that are not noted as erased, in any order, at
+    /// most `limit`.
+    async fn erasing(&self, teacher_id: &str, limit: u32) -> Result<Vec<Assignment>, StoreError>;
+
+    /// Whether a document other than `assignment_id` names this as its picture by another program
+    /// (`s3_image_name`).
+    async fn is_named_by_others(
+        &self,
+        picture: &str,
+        assignment_id: &str,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends an erasure: forgets the name of the person with this id that is beside the audit log, and
+    /// leaves nothing in the store's files of what was overwritten, as far as that is in its hands.
+    async fn forget_person(&self, id: &str) -> Result<(), StoreError>;
 
     /// Succeeds if the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -6,10 +6,14 @@
 //! `findAndModify` is atomic. Other programs read and write the same documents: fields that we do
 //! not know stay as they are.
 
+mod api_keys;
+mod audit;
+mod budgets;
 mod documents;
 mod error;
 mod indexes;
 mod list;
+mod shares;
 
 #[cfg(test)]
 mod tests;
@@ -29,14 +33,19 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Filter, Insert, Position, Store, StoreError};
+use super::{AuditFilter, Filter, Insert, Position, Store, StoreError};
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::audit::{Actor, Entry};
+use atelier_domain::budget::{Account, Charged, MicroUsd};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
+use crate::api_keys::ApiKeys;
+use crate::shares::Shares;
 use crate::survey::Nodes;
 use crate::unreadable::{LOOK_AGAIN, Unreadable};
+use budgets::Budgets;
 use documents::{Stored, filter_of, to_document, update_of};
 use error::{Late, WriteFault, away};
 use list::Written;
@@ -60,6 +69,11 @@ pub struct MongoStore {
     assignments: Collection<Document>,
     limits: Collection<Document>,
     workers: Collection<Document>,
+    api_keys: Collection<Document>,
+    budgets: Budgets,
+    shares: Collection<Document>,
+    audit_log: Collection<Document>,
+    audit_names: Collection<Document>,
     unreadable: Unreadable,
     /// Makes the indexes, where that takes longer.
     indexing: Option<AbortOnDropHandle<()>>,
@@ -113,6 +127,11 @@ impl MongoStore {
             assignments: database.collection("assignments"),
             limits: database.collection("limits"),
             workers: database.collection("workers"),
+            api_keys: database.collection("api_keys"),
+            budgets: Budgets(database.collection("budgets")),
+            shares: database.collection("shares"),
+            audit_log: database.collection("audit_log"),
+            audit_names: database.collection("audit_names"),
             unreadable: Unreadable::default(),
             indexing: None,
             database,
@@ -254,6 +273,26 @@ impl MongoStore {
             Some(stored) if assignment.is_stored_as(&stored) => Ok(Insert::Done),
             Some(stored) => Ok(Insert::Taken(Box::new(stored))),
             None => Err(fault.give_up(id)),
+        }
+    }
+
+    /// Inserts a document of ours whose `_id` is its own. It is done if one with that id is there:
+    /// by this call, or by an earlier one with the same.
+    async fn insert_once(
+        &self,
+        into: &Collection<Document>,
+        document: Document,
+    ) -> Result<(), StoreError> {
+        let id = document.get("_id").cloned();
+        match write(into.insert_one(document)).await {
+            Ok(_) | Err(WriteFault::Duplicate(_)) => Ok(()),
+            Err(fault @ WriteFault::Unclear(_)) => {
+                match read(into.find_one(doc! { "_id": id })).await? {
+                    Some(_) => Ok(()),
+                    None => Err(fault.give_up("-")),
+                }
+            }
+            Err(fault) => Err(fault.give_up("-")),
         }
     }
 
@@ -498,6 +537,33 @@ impl Store for MongoStore {
             .unwrap_or(u32::MAX))
     }
 
+    async fn charge_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+        limit: MicroUsd,
+    ) -> Result<Charged, StoreError> {
+        self.budgets.charge(account, call, price, limit).await
+    }
+
+    async fn refund_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+    ) -> Result<(), StoreError> {
+        self.budgets.refund(account, call, price).await
+    }
+
+    async fn settle_call(&self, account: &Account, call: &str) -> Result<(), StoreError> {
+        self.budgets.settle(account, call).await
+    }
+
+    async fn charged(&self, accounts: &[Account]) -> Result<Vec<MicroUsd>, StoreError> {
+        self.budgets.charged(accounts).await
+    }
+
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
@@ -553,6 +619,87 @@ impl Store for MongoStore {
             .sort(doc! { "at": 1 });
         let found = self.documents(call).await?;
         Ok(found.into_iter().filter_map(documents::read).collect())
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeys {
+        self
+    }
+
+    fn shares(&self) -> &dyn Shares {
+        self
+    }
+
+    async fn append_audit(&self, entry: &Entry) -> Result<(), StoreError> {
+        if let Some(person) = &entry.person {
+            let name = doc! { "_id": &entry.actor, "name": person };
+            self.insert_once(&self.audit_names, name).await?;
+        }
+        self.insert_once(&self.audit_log, audit::to_document(entry))
+            .await
+    }
+
+    async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let call = self
+            .audit_log
+            .find(audit::query(filter, after))
+            .sort(doc! { "at": -1, "id": -1 })
+            .limit(limit.into());
+        let found = self.documents(call).await?.into_iter();
+        let entries: Vec<Entry> = found.filter_map(documents::read).collect();
+        let names = self.audit_names.find(audit::names_of(&entries));
+        Ok(audit::named(entries, &self.documents(names).await?))
+    }
+
+    async fn erase(&self, teacher_id: &str, tombstone: &Assignment) -> Result<bool, StoreError> {
+        let id = &tombstone.assignment_id;
+        let query = doc! { "assignment_id": id, "teacher_id": teacher_id };
+        // Without an `_id`: that of another program's document stays.
+        let call = self
+            .assignments
+            .replace_one(query, documents::plain(tombstone));
+        match write(call).await {
+            Ok(replaced) => Ok(replaced.matched_count > 0),
+            Err(fault @ WriteFault::Unclear(_)) => match self.find(id).await? {
+                Some(now) if now.erasing_for == tombstone.erasing_for => Ok(true),
+                _ => Err(fault.give_up(id)),
+            },
+            Err(fault) => Err(fault.give_up(id)),
+        }
+    }
+
+    async fn erasing(&self, teacher_id: &str, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let call = self
+            .assignments
+            .find(doc! { "erasing_for": teacher_id })
+            .limit(limit.into());
+        Ok(self.shown(self.documents(call).await?))
+    }
+
+    async fn is_named_by_others(
+        &self,
+        picture: &str,
+        assignment_id: &str,
+    ) -> Result<bool, StoreError> {
+        let query = doc! { "s3_image_name": picture, "assignment_id": { "$ne": assignment_id } };
+        Ok(read(self.assignments.find_one(query)).await?.is_some())
+    }
+
+    async fn forget_person(&self, id: &str) -> Result<(), StoreError> {
+        let actor = Actor::Person(id.to_owned()).recorded();
+        let call = self.audit_names.delete_one(doc! { "_id": actor });
+        let forgotten = write(call).await.map(drop);
+        forgotten.map_err(|fault| fault.give_up("-"))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

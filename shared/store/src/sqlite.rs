@@ -4,14 +4,19 @@
 //! over that text. Writes go through one thread that commits many in one transaction, so that they
 //! share one sync of the disk.
 
+mod api_keys;
+mod audit;
 pub(crate) mod backup;
+mod budgets;
 mod condition;
 mod connection;
+mod erasure;
 mod fault;
 mod integrity;
 mod pool;
 mod queries;
 mod schema;
+mod shares;
 mod writer;
 
 #[cfg(test)]
@@ -24,9 +29,13 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use serde_json::{Map, Value};
 
-use super::{Filter, Insert, Position, Store, StoreError};
+use super::{AuditFilter, Filter, Insert, Position, Store, StoreError};
+use crate::api_keys::ApiKeys;
+use crate::shares::Shares;
 use crate::unreadable::{LOOK_AGAIN, Unreadable};
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::audit::{Actor, Entry};
+use atelier_domain::budget::{Account, Charged, MicroUsd};
 use atelier_domain::foreign;
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
@@ -407,6 +416,41 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn charge_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+        limit: MicroUsd,
+    ) -> Result<Charged, StoreError> {
+        let (account, call) = (account.clone(), call.to_owned());
+        self.write(move |connection| budgets::charge(connection, &account, &call, price, limit))
+            .await
+    }
+
+    async fn refund_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+    ) -> Result<(), StoreError> {
+        let (account, call) = (account.clone(), call.to_owned());
+        self.write(move |connection| budgets::refund(connection, &account, &call, price))
+            .await
+    }
+
+    async fn settle_call(&self, account: &Account, call: &str) -> Result<(), StoreError> {
+        let (account, call) = (account.clone(), call.to_owned());
+        self.write(move |connection| budgets::settle(connection, &account, &call))
+            .await
+    }
+
+    async fn charged(&self, accounts: &[Account]) -> Result<Vec<MicroUsd>, StoreError> {
+        let accounts = accounts.to_owned();
+        self.read(move |connection| budgets::charged(connection, &accounts))
+            .await
+    }
+
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
         // No id is empty, so all come after the empty one.
         let after = after.unwrap_or_default().to_owned();
@@ -465,6 +509,62 @@ impl Store for SqliteStore {
             .iter()
             .filter_map(|text| serde_json::from_str(text).ok())
             .collect())
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeys {
+        self
+    }
+
+    fn shares(&self) -> &dyn Shares {
+        self
+    }
+
+    async fn append_audit(&self, entry: &Entry) -> Result<(), StoreError> {
+        let entry = entry.clone();
+        self.write(move |connection| audit::append(connection, &entry))
+            .await
+    }
+
+    async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.read(move |connection| audit::list(connection, &filter, after.as_ref(), limit))
+            .await
+    }
+
+    async fn erase(&self, teacher_id: &str, tombstone: &Assignment) -> Result<bool, StoreError> {
+        let (teacher_id, tombstone) = (teacher_id.to_owned(), tombstone.clone());
+        self.write(move |connection| erasure::erase(connection, &teacher_id, &tombstone))
+            .await
+    }
+
+    async fn erasing(&self, teacher_id: &str, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        let teacher_id = teacher_id.to_owned();
+        let rows = self
+            .read(move |connection| erasure::erasing(connection, &teacher_id, limit))
+            .await?;
+        Ok(self.shown(&rows))
+    }
+
+    async fn is_named_by_others(
+        &self,
+        picture: &str,
+        assignment_id: &str,
+    ) -> Result<bool, StoreError> {
+        let (picture, id) = (picture.to_owned(), assignment_id.to_owned());
+        self.read(move |connection| erasure::is_named_by_others(connection, &picture, &id))
+            .await
+    }
+
+    async fn forget_person(&self, id: &str) -> Result<(), StoreError> {
+        let actor = Actor::Person(id.to_owned()).recorded();
+        self.write(move |connection| audit::forget(connection, &actor))
+            .await?;
+        self.read(erasure::empty_log).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

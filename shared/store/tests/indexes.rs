@@ -3,12 +3,17 @@
 
 use std::sync::Arc;
 
+use atelier_domain::api_key::ApiKey;
 use atelier_domain::assignment::{Assignment, Status, Token};
+use atelier_domain::audit::{Action, Actor, Entry};
+use atelier_domain::budget::{Account, Day, MicroUsd, Scope};
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::share::NewShare;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition;
 use atelier_mongodb_proxy::Proxy;
-use atelier_store::{Filter, MongoStore, Position, Store};
+use atelier_store::shares::Which;
+use atelier_store::{AuditFilter, Filter, MongoStore, Position, Store};
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Database, IndexModel};
@@ -28,6 +33,13 @@ fn heartbeat() -> Heartbeat {
     serde_json::from_value(json!({
         "worker": "w", "started_at": 1.0, "at": 1_000.0, "slots": 8, "slots_in_use": 3,
         "paused": false, "throttles": 0, "model_calls": 0, "jobs_finished": 0, "resident_bytes": 1,
+    }))
+    .unwrap()
+}
+
+fn api_key() -> ApiKey {
+    serde_json::from_value(json!({
+        "name": "k", "hash": "h", "role": "portal", "created_at": 1.0,
     }))
     .unwrap()
 }
@@ -73,11 +85,81 @@ async fn ask_everything(store: &dyn Store) {
     store.finished_between(NOW, NOW, 9).await.unwrap();
     store.finished_since(NOW, 9).await.unwrap();
     store.charge("subject", 4_000_000_020).await.unwrap();
+    let account = Account {
+        day: Day::of(NOW),
+        scope: Scope::Fleet,
+    };
+    let (price, limit) = (MicroUsd::new(2), MicroUsd::new(3));
+    for call in ["a", "b"] {
+        let charged = store.charge_call(&account, call, price, limit).await;
+        charged.unwrap();
+        store.refund_call(&account, call, price).await.unwrap();
+    }
+    store.settle_call(&account, "a").await.unwrap();
+    store.charged(&[account]).await.unwrap();
     store.scan(Some("a"), 9).await.unwrap();
     store.of_others(Some("a"), 9).await.unwrap();
     store.count_of_others(9).await.unwrap();
     store.record_heartbeat(&heartbeat()).await.unwrap();
     store.heartbeats(NOW).await.unwrap();
+    let api_keys = store.api_keys();
+    api_keys.add_key(&api_key()).await.unwrap();
+    api_keys.key_by_hash("h").await.unwrap();
+    api_keys.all_keys().await.unwrap();
+    api_keys.revoke_key("k", NOW).await.unwrap();
+    api_keys.note_key_use("k", NOW).await.unwrap();
+    ask_for_shares(store).await;
+    ask_for_audit(store, &places).await;
+}
+
+async fn ask_for_shares(store: &dyn Store) {
+    let shares = store.shares();
+    let wanted = NewShare {
+        assignment_id: "a".to_owned(),
+        token: "t".repeat(32),
+        created_at: NOW,
+        expires_at: None,
+    };
+    shares.share(&wanted).await.unwrap();
+    let share = shares.by_token(&wanted.token).await.unwrap().unwrap();
+    let result = serde_json::from_value(json!({
+        "id": "r", "name": "n", "answers": [], "right": [], "at": 1_000.0,
+    }));
+    shares.keep(&share, &result.unwrap()).await.unwrap();
+    shares.results("a", 1).await.unwrap();
+    let which = Which::default();
+    shares.erase_results("a", &which).await.unwrap();
+    shares.revoke("a", NOW).await.unwrap();
+    shares.erase("a").await.unwrap();
+}
+
+async fn ask_for_audit(store: &dyn Store, places: &[Option<Position>]) {
+    let entry = Entry::begun(&Actor::Person("t".to_owned()), Action::KeyIssued, "k");
+    store.append_audit(&entry).await.unwrap();
+    for place in places {
+        for filter in [
+            AuditFilter::default(),
+            AuditFilter {
+                actor: Some("nobody".to_owned()),
+                ..AuditFilter::default()
+            },
+            AuditFilter {
+                action: Some(Action::KeyIssued),
+                ..AuditFilter::default()
+            },
+            AuditFilter {
+                what: Some("k".to_owned()),
+                ..AuditFilter::default()
+            },
+        ] {
+            store.audit_log(&filter, place.as_ref(), 9).await.unwrap();
+        }
+    }
+    let tombstone = Assignment::tombstone_of("a", "t", NOW, NOW);
+    store.erase("t", &tombstone).await.unwrap();
+    store.erasing("t", 9).await.unwrap();
+    store.is_named_by_others("old.png", "a").await.unwrap();
+    store.forget_person("t").await.unwrap();
 }
 
 /// What a filter says of one field.

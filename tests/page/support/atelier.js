@@ -8,17 +8,22 @@ import path from "node:path";
 
 const READY_WITHIN_MS = 30000;
 
-/** A running `atelier`, with a data directory of its own; `latency` is the model's, in seconds. */
-export async function startAtelier({ latency = 1 } = {}) {
+/**
+ * A running `atelier`, with a data directory of its own; `latency` is the model's, in seconds.
+ * `options` gives the environment of a process that is reached at the address it is called with.
+ */
+export async function startAtelier({ latency = 1, flags = [], options = () => ({}) } = {}) {
   const binary = process.env.ATELIER_BIN ?? path.resolve(import.meta.dirname, "../../../target/debug/atelier");
   const data = await mkdtemp(path.join(tmpdir(), "atelier-page-"));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
+  const given = await options(url);
   let child;
+  let headers = {};
 
   async function start() {
-    const environment = { LOG: "error", ...process.env };
-    child = spawn(binary, ["--port", String(port), "--data", data, "--model-latency", String(latency)], { env: environment, stdio: ["ignore", "ignore", "inherit"] });
+    const environment = { LOG: "error", ...process.env, ...given };
+    child = spawn(binary, ["--port", String(port), "--data", data, "--model-latency", String(latency), ...flags], { env: environment, stdio: ["ignore", "ignore", "inherit"] });
     const ended = once(child, "exit").then(([code]) => {
       throw new Error(`${binary} ended with exit code ${code}`);
     });
@@ -35,7 +40,7 @@ export async function startAtelier({ latency = 1 } = {}) {
   async function call(method, route, body) {
     const response = await fetch(url + route, {
       method,
-      headers: body === undefined ? {} : { "content-type": "application/json" },
+      headers: { ...headers, ...(body !== undefined && { "content-type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
@@ -76,6 +81,8 @@ export async function startAtelier({ latency = 1 } = {}) {
     start,
     stop,
     call,
+    /** Sends `token` with each call from here on. */
+    authorize: (token) => (headers = { authorization: `Bearer ${token}` }),
     all,
     make,
     settled,
@@ -98,7 +105,8 @@ export async function until(holds, within = 15000) {
   }
 }
 
-async function freePort() {
+/** A port of loopback that nobody has. */
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();

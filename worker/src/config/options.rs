@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use atelier_runtime::config::{Environment, Setting};
+use atelier_domain::model::ModelSpec;
+use atelier_runtime::config::{Environment, ModelsConfig, Setting};
 
-use crate::generate::spec::ModelSpec;
+use crate::generate::guardrail::GuardrailConfig;
 
 /// The teachers whose stored pictures are reused for the same prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct WorkerConfig {
     pub spill: bool,
     /// How long one call to a model may take, 1 s to an hour.
     pub model_timeout: Duration,
+    /// What sees every prompt before a model does, if anything.
+    pub guardrail: Option<GuardrailConfig>,
 }
 
 const WORKER_SLOTS: Setting = Setting {
@@ -42,18 +45,6 @@ const REUSE: Setting = Setting {
     default: Some("teacher"),
     help: "The stored pictures that are reused for the same prompt: those of the same teacher (teacher), of all teachers (all) or none (off).",
 };
-const BEDROCK_MODELS: Setting = Setting {
-    name: "BEDROCK_MODELS",
-    default: Some(
-        "stability.stable-image-core-v1:1,stability.sd3-5-large-v1:0,stability.stable-image-ultra-v1:1",
-    ),
-    help: "Text-to-image models in order, separated by commas: ids of models or inference profiles, or ARNs of either; the first that takes the prompt and has room is called. Known are amazon.nova-canvas-*, amazon.titan-image-* and stability.*, but for those that edit a picture.",
-};
-const BEDROCK_PRICES: Setting = Setting {
-    name: "BEDROCK_PRICES",
-    default: None,
-    help: "Prices in US dollars a picture, above 0 to 100, in place of the list prices: `model=0.04,model2=0.08`. A model without a known price needs one.",
-};
 const MODEL_SPILL: Setting = Setting {
     name: "MODEL_SPILL",
     default: Some("on"),
@@ -65,15 +56,26 @@ const MODEL_TIMEOUT_SECONDS: Setting = Setting {
     help: "Seconds that one call to a model may take, 1 to 3600.",
 };
 
+const GUARDRAIL_ID: Setting = Setting {
+    name: "GUARDRAIL_ID",
+    default: None,
+    help: "Id or ARN of a guardrail of Bedrock in the models' region, which sees every prompt before a model does. What it blocks or masks fails as declined; without its answer no model is called.",
+};
+const GUARDRAIL_VERSION: Setting = Setting {
+    name: "GUARDRAIL_VERSION",
+    default: None,
+    help: "Version of GUARDRAIL_ID: a number, or DRAFT.",
+};
+
 impl WorkerConfig {
     /// Every option, for `--help`.
     pub const SETTINGS: &[Setting] = &[
         WORKER_SLOTS,
         REUSE,
-        BEDROCK_MODELS,
-        BEDROCK_PRICES,
         MODEL_SPILL,
         MODEL_TIMEOUT_SECONDS,
+        GUARDRAIL_ID,
+        GUARDRAIL_VERSION,
     ];
 
     /// Reads the options; a fault is noted in `environment`.
@@ -88,67 +90,41 @@ impl WorkerConfig {
                     ("off", Reuse::Off),
                 ],
             ),
-            models: models(environment),
+            models: ModelsConfig::read(environment).models,
             spill: environment.one_of(&MODEL_SPILL, &[("on", true), ("off", false)]),
             model_timeout: Duration::from_secs_f64(
                 environment.number(&MODEL_TIMEOUT_SECONDS, 1.0..=3600.0),
             ),
+            guardrail: guardrail(environment),
         }
     }
 }
 
-/// The models and their prices; each fault is noted by the option that has to change.
-fn models(environment: &mut Environment) -> Vec<ModelSpec> {
-    let prices = prices(environment);
-    let text = environment.required(&BEDROCK_MODELS);
-    let ids: Vec<&str> = items(&text).collect();
-    if ids.is_empty() {
-        environment.fault(&BEDROCK_MODELS, "names no model");
+/// Both options or neither.
+fn guardrail(environment: &mut Environment) -> Option<GuardrailConfig> {
+    let id = environment.text(&GUARDRAIL_ID);
+    let version = environment.text(&GUARDRAIL_VERSION);
+    if id.is_some() && version.is_none() {
+        environment.fault(&GUARDRAIL_VERSION, "is not set, but GUARDRAIL_ID is");
     }
-    let mut models = Vec::new();
-    for (place, id) in ids.iter().enumerate() {
-        if ids[..place].contains(id) {
-            environment.fault(&BEDROCK_MODELS, &format!("names `{id}` twice"));
-        }
-        let mut of_this = prices
-            .iter()
-            .filter(|(name, _)| ModelSpec::is_named(id, name));
-        let price = of_this.next().map(|(_, price)| *price);
-        match ModelSpec::new(id, price) {
-            Ok(model) => models.push(model),
-            Err(fault) => environment.fault(&BEDROCK_MODELS, &fault),
-        }
+    if version.is_some() && id.is_none() {
+        environment.fault(&GUARDRAIL_ID, "is not set, but GUARDRAIL_VERSION is");
     }
-    models
-}
-
-/// Model names and their prices in US dollars.
-fn prices(environment: &mut Environment) -> Vec<(String, f64)> {
-    let text = environment.text(&BEDROCK_PRICES).unwrap_or_default();
-    let mut prices: Vec<(String, f64)> = Vec::new();
-    for item in items(&text) {
-        let price = item.rsplit_once('=').and_then(|(name, price)| {
-            let price: f64 = price.trim().parse().ok()?;
-            (price > 0.0 && price <= 100.0).then(|| (name.trim().to_owned(), price))
-        });
-        match price {
-            Some((name, _)) if prices.iter().any(|(other, _)| *other == name) => {
-                environment.fault(&BEDROCK_PRICES, &format!("names `{name}` twice"));
-            }
-            Some(price) => prices.push(price),
-            None => environment.fault(
-                &BEDROCK_PRICES,
-                &format!("must be `model=dollars`, above 0 to 100 each, not `{item}`"),
-            ),
-        }
+    if let Some(id) = id.as_deref().filter(|id| !GuardrailConfig::is_id(id)) {
+        let what = format!("must be an id of a-z and 0-9, or the ARN of a guardrail, not `{id}`");
+        environment.fault(&GUARDRAIL_ID, &what);
     }
-    prices
-}
-
-fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
+    if let Some(version) = version
+        .as_deref()
+        .filter(|it| !GuardrailConfig::is_version(it))
+    {
+        let what = format!("must be a number from 1 to 99999999 or DRAFT, not `{version}`");
+        environment.fault(&GUARDRAIL_VERSION, &what);
+    }
+    Some(GuardrailConfig {
+        id: id?,
+        version: version?,
+    })
 }
 
 /// How the model's picture is compressed.
@@ -225,62 +201,35 @@ mod tests {
     }
 
     #[test]
-    fn every_model_that_cannot_be_called_is_a_fault_that_says_why() {
-        let faults = read(&[(
-            "BEDROCK_MODELS",
-            "some.model, us.stability.stable-image-inpaint-v1:0,stability.new-v1:0,stability.sd3-5-large-v1:0",
-        )])
-        .unwrap_err();
-        assert_eq!(faults.len(), 3, "{faults:#?}");
-        for (fault, word) in faults
-            .iter()
-            .zip(["is none of", "edits a picture", "BEDROCK_PRICES"])
-        {
-            assert!(fault.starts_with("BEDROCK_MODELS names `"), "{fault}");
-            assert!(fault.contains(word), "{fault}");
+    fn a_guardrail_is_named_whole_or_not_at_all() {
+        let guardrail = |options: &[(&str, &str)]| read(options).map(|config| config.guardrail);
+        assert_eq!(guardrail(&[]).unwrap(), None);
+        let arn = "arn:aws:bedrock:us-west-2:123456789012:guardrail/ab12";
+        for (id, version) in [("ab12cd34", "1"), ("ab12cd34", "DRAFT"), (arn, "99999999")] {
+            let options = [("GUARDRAIL_ID", id), ("GUARDRAIL_VERSION", version)];
+            let read = guardrail(&options).unwrap().unwrap();
+            assert_eq!((read.id.as_str(), read.version.as_str()), (id, version));
         }
         assert_eq!(
-            read(&[("BEDROCK_MODELS", ",")]).unwrap_err(),
-            ["BEDROCK_MODELS names no model"]
+            guardrail(&[("GUARDRAIL_ID", "ab12")]).unwrap_err(),
+            ["GUARDRAIL_VERSION is not set, but GUARDRAIL_ID is"]
         );
-        let twice = "stability.sd3-5-large-v1:0,stability.sd3-5-large-v1:0";
-        assert_eq!(read(&[("BEDROCK_MODELS", twice)]).unwrap_err().len(), 1);
-    }
-
-    #[test]
-    fn a_price_makes_a_model_known_and_replaces_a_list_price() {
-        let config = read(&[
-            ("BEDROCK_MODELS", "stability.new-v1:0,us.stability.stable-image-core-v1:1"),
-            (
-                "BEDROCK_PRICES",
-                "stability.new-v1:0=0.2, stability.stable-image-core-v1:1=0.03,stability.unlisted=1",
-            ),
-        ])
-        .unwrap();
-        let expected = [
-            ModelSpec::new("stability.new-v1:0", Some(0.2)).unwrap(),
-            ModelSpec::new("us.stability.stable-image-core-v1:1", Some(0.03)).unwrap(),
-        ];
-        assert_eq!(config.models, expected);
-    }
-
-    #[test]
-    fn a_price_that_no_budget_could_hold_is_a_fault() {
-        for bad in [
-            "model",
-            "model=",
-            "model=free",
-            "model=0",
-            "model=-1",
-            "model=NaN",
-            "model=inf",
-            "model=101",
-            "a=1,a=2",
+        assert_eq!(
+            guardrail(&[("GUARDRAIL_VERSION", "1")]).unwrap_err(),
+            ["GUARDRAIL_ID is not set, but GUARDRAIL_VERSION is"]
+        );
+        for (id, version) in [
+            ("AB", "0"),
+            ("a/b", "draft"),
+            ("arn:aws:s3:::a", "100000000"),
         ] {
-            let faults = read(&[("BEDROCK_PRICES", bad)]).unwrap_err();
+            let options = [("GUARDRAIL_ID", id), ("GUARDRAIL_VERSION", version)];
+            let faults = guardrail(&options).unwrap_err();
+            assert_eq!(faults.len(), 2, "{faults:?}");
+            assert!(faults[0].starts_with("GUARDRAIL_ID must be"), "{faults:?}");
             assert!(
-                faults.len() == 1 && faults[0].starts_with("BEDROCK_PRICES"),
-                "{bad}: {faults:?}"
+                faults[1].starts_with("GUARDRAIL_VERSION must be"),
+                "{faults:?}"
             );
         }
     }

@@ -17,15 +17,24 @@ pub struct Original {
 /// Why there is no picture. The text says which model answered what.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// A filter or a guardrail declined the prompt or the picture.
+    /// A filter declined the prompt or the picture.
     #[error("declined by the model: {0}")]
     Declined(String),
+    /// The guardrail blocks the prompt, or masks a part of it: no model was called.
+    #[error("declined by the guardrail: {0}")]
+    Intervened(String),
+    /// The guardrail cannot be applied to any prompt.
+    #[error("{0}")]
+    NoGuardrail(String),
     /// No model that can be called takes a prompt of this length.
     #[error("the prompt is too long: {0}")]
     PromptTooLong(String),
     /// No model has room for the call now.
     #[error("{0}")]
     Throttled(String),
+    /// No model that could be called fits what is left of the day's budget.
+    #[error("no money is left for {0}")]
+    UsedUp(String),
     /// Every model refuses us, whatever the prompt.
     #[error("no model of the list can be called: {0}")]
     NoLiveModel(String),
@@ -41,6 +50,14 @@ pub enum GenerateError {
     /// An answer that cannot be read; another call may succeed.
     #[error("the model's answer cannot be used: {0}")]
     Garbage(String),
+}
+
+/// A call to one model that brought no picture.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) why: NoPicture,
+    /// Whether the model may bill it all the same.
+    pub(super) may_be_billed: bool,
 }
 
 /// Why one call to one model brought no picture.

@@ -1,13 +1,16 @@
 //! What an error of `InvokeModel` means.
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
 use atelier_cloud::error::CloudError;
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_bedrockruntime::operation::invoke_model::InvokeModelError;
 
 use super::filter::declines;
-use super::picture::NoPicture;
+use super::picture::{Failed, NoPicture};
 
 /// The most of a body that is looked at, in bytes.
 const MAX_BODY_BYTES: usize = 4096;
@@ -37,6 +40,42 @@ pub(super) fn classify(error: SdkError<InvokeModelError, HttpResponse>) -> NoPic
         _ => {}
     }
     of_cloud(&CloudError::from(error), words)
+}
+
+/// What a call that ended in `error` means, and whether the model may bill it.
+pub(super) fn failed(error: SdkError<InvokeModelError, HttpResponse>) -> Failed {
+    let may_be_billed = may_be_billed(&error);
+    let why = classify(error);
+    Failed {
+        may_be_billed: may_be_billed && !matches!(why, NoPicture::Credentials(_)),
+        why,
+    }
+}
+
+/// The model bills no error, and nothing that never reached it; where no answer came nobody knows.
+fn may_be_billed(error: &SdkError<InvokeModelError, HttpResponse>) -> bool {
+    match (error, error.raw_response()) {
+        (SdkError::ConstructionFailure(_), _) => false,
+        // A success that cannot be read may be billed.
+        (_, Some(answer)) => answer.status().is_success(),
+        (_, None) => !is_without_connection(error),
+    }
+}
+
+fn is_without_connection(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return matches!(
+                io.kind(),
+                ErrorKind::ConnectionRefused
+                    | ErrorKind::HostUnreachable
+                    | ErrorKind::NetworkUnreachable
+            );
+        }
+        next = cause.source();
+    }
+    false
 }
 
 fn of_cloud(error: &CloudError, words: String) -> NoPicture {

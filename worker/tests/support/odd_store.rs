@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::audit::Entry;
+use atelier_domain::budget::{Account, Charged, MicroUsd};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
-use atelier_store::{Filter, Insert, Position, Store, StoreError};
+use atelier_store::api_keys::ApiKeys;
+use atelier_store::shares::Shares;
+use atelier_store::{AuditFilter, Filter, Insert, Position, Store, StoreError};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,33 @@ impl Store for OddStore {
         self.store.charge(subject, window).await
     }
 
+    async fn charge_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+        limit: MicroUsd,
+    ) -> Result<Charged, StoreError> {
+        self.store.charge_call(account, call, price, limit).await
+    }
+
+    async fn refund_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+    ) -> Result<(), StoreError> {
+        self.store.refund_call(account, call, price).await
+    }
+
+    async fn settle_call(&self, account: &Account, call: &str) -> Result<(), StoreError> {
+        self.store.settle_call(account, call).await
+    }
+
+    async fn charged(&self, accounts: &[Account]) -> Result<Vec<MicroUsd>, StoreError> {
+        self.store.charged(accounts).await
+    }
+
     async fn scan(&self, after: Option<&str>, limit: u32) -> Result<Vec<Assignment>, StoreError> {
         self.store.scan(after, limit).await
     }
@@ -142,6 +173,43 @@ impl Store for OddStore {
 
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         self.store.heartbeats(since).await
+    }
+
+    fn api_keys(&self) -> &dyn ApiKeys {
+        self.store.api_keys()
+    }
+
+    fn shares(&self) -> &dyn Shares {
+        self.store.shares()
+    }
+
+    async fn append_audit(&self, entry: &Entry) -> Result<(), StoreError> {
+        self.store.append_audit(entry).await
+    }
+
+    async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.store.audit_log(filter, after, limit).await
+    }
+
+    async fn erase(&self, teacher_id: &str, tombstone: &Assignment) -> Result<bool, StoreError> {
+        self.store.erase(teacher_id, tombstone).await
+    }
+
+    async fn erasing(&self, teacher_id: &str, limit: u32) -> Result<Vec<Assignment>, StoreError> {
+        self.store.erasing(teacher_id, limit).await
+    }
+
+    async fn is_named_by_others(&self, picture: &str, id: &str) -> Result<bool, StoreError> {
+        self.store.is_named_by_others(picture, id).await
+    }
+
+    async fn forget_person(&self, id: &str) -> Result<(), StoreError> {
+        self.store.forget_person(id).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -56,22 +56,54 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
         (
             "/assignments",
             "post",
-            "201 202 400 403 408 409 410 413 415 429 500 503",
+            "201 202 400 401 403 408 409 410 413 415 429 500 503",
         ),
-        ("/assignments", "get", "200 400 500 503"),
-        ("/assignments/{id}", "get", "200 304 400 404 500 503"),
+        ("/assignments", "get", "200 400 401 403 500 503"),
+        (
+            "/assignments/{id}",
+            "get",
+            "200 304 400 401 403 404 500 503",
+        ),
         (
             "/assignments/{id}",
             "patch",
-            "200 400 403 404 408 409 413 415 500 503",
+            "200 400 401 403 404 408 409 413 415 500 503",
         ),
-        ("/assignments/{id}", "delete", "204 403 404 409 500 503"),
+        ("/assignments/{id}", "delete", "204 401 403 404 409 500 503"),
         (
             "/assignments/{id}/retry",
             "post",
-            "202 400 403 404 408 409 413 415 500 503",
+            "202 400 401 403 404 408 409 413 415 429 500 503",
         ),
-        ("/assignments/{id}/image", "get", "200 302 304"),
+        ("/assignments/{id}/image", "get", "200 302 304 401 403 503"),
+        ("/budget", "get", "200 400 401 403 500 503"),
+        (
+            "/assignments/{id}/share",
+            "post",
+            "200 201 400 401 403 404 408 409 413 415 500 503",
+        ),
+        (
+            "/assignments/{id}/share",
+            "delete",
+            "204 401 403 404 500 503",
+        ),
+        (
+            "/assignments/{id}/results",
+            "get",
+            "200 400 401 403 404 500 503",
+        ),
+        (
+            "/assignments/{id}/results",
+            "delete",
+            "200 400 401 403 404 500 503",
+        ),
+        ("/shared/{token}", "get", "200 404 500 503"),
+        ("/shared/{token}/image", "get", "200 304 404 500 503"),
+        (
+            "/shared/{token}/answers",
+            "post",
+            "200 400 403 404 408 413 415 429 500 503",
+        ),
         ("/health/ready", "get", "200 503"),
     ] {
         let responses = &openapi["paths"][path][method]["responses"];

@@ -5,15 +5,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::audit::Entry;
+use atelier_domain::budget::{Account, Charged, MicroUsd};
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
-use atelier_store::{Filter, Insert, Position, Store, StoreError};
+use atelier_store::api_keys::ApiKeys;
+use atelier_store::shares::Shares;
+use atelier_store::{AuditFilter, Filter, Insert, Position, Store, StoreError};
 
 #[derive(Debug)]
 pub(crate) struct MoodyStore {
     store: Arc<dyn Store>,
     pub away: AtomicBool,
+    /// The audit log alone takes nothing.
+    pub log_is_away: AtomicBool,
     /// The next insert is done, but its answer is lost.
     pub lose_insert: AtomicBool,
     /// Calls of `statuses`.
@@ -29,6 +35,7 @@ impl MoodyStore {
         Arc::new(Self {
             store,
             away: AtomicBool::new(false),
+            log_is_away: AtomicBool::new(false),
             lose_insert: AtomicBool::new(false),
             statuses: AtomicU64::new(0),
             counts: AtomicU64::new(0),
@@ -115,6 +122,24 @@ impl Store for MoodyStore {
     async fn charge(&self, subject: &str, window: i64) -> Answer<u32> {
         self.ask()?.charge(subject, window).await
     }
+    async fn charge_call(
+        &self,
+        account: &Account,
+        call: &str,
+        price: MicroUsd,
+        limit: MicroUsd,
+    ) -> Answer<Charged> {
+        self.ask()?.charge_call(account, call, price, limit).await
+    }
+    async fn refund_call(&self, account: &Account, call: &str, price: MicroUsd) -> Answer<()> {
+        self.ask()?.refund_call(account, call, price).await
+    }
+    async fn settle_call(&self, account: &Account, call: &str) -> Answer<()> {
+        self.ask()?.settle_call(account, call).await
+    }
+    async fn charged(&self, accounts: &[Account]) -> Answer<Vec<MicroUsd>> {
+        self.ask()?.charged(accounts).await
+    }
     async fn scan(&self, after: Option<&str>, limit: u32) -> Answer<Vec<Assignment>> {
         self.ask()?.scan(after, limit).await
     }
@@ -129,6 +154,38 @@ impl Store for MoodyStore {
     }
     async fn heartbeats(&self, since: Timestamp) -> Answer<Vec<Heartbeat>> {
         self.ask()?.heartbeats(since).await
+    }
+    fn api_keys(&self) -> &dyn ApiKeys {
+        self.store.api_keys()
+    }
+    fn shares(&self) -> &dyn Shares {
+        self.store.shares()
+    }
+    async fn append_audit(&self, entry: &Entry) -> Answer<()> {
+        if self.log_is_away.load(Ordering::Relaxed) {
+            return Err(away());
+        }
+        self.ask()?.append_audit(entry).await
+    }
+    async fn audit_log(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Answer<Vec<Entry>> {
+        self.ask()?.audit_log(filter, after, limit).await
+    }
+    async fn erase(&self, teacher_id: &str, tombstone: &Assignment) -> Answer<bool> {
+        self.ask()?.erase(teacher_id, tombstone).await
+    }
+    async fn erasing(&self, teacher_id: &str, limit: u32) -> Answer<Vec<Assignment>> {
+        self.ask()?.erasing(teacher_id, limit).await
+    }
+    async fn is_named_by_others(&self, picture: &str, id: &str) -> Answer<bool> {
+        self.ask()?.is_named_by_others(picture, id).await
+    }
+    async fn forget_person(&self, id: &str) -> Answer<()> {
+        self.ask()?.forget_person(id).await
     }
     async fn ping(&self) -> Answer<()> {
         self.ask()?.ping().await

@@ -11,7 +11,7 @@ use atelier_domain::failure::Failure;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Edit, Finished};
-use atelier_embedded::cloud::{Cloud, Options};
+use atelier_embedded::cloud::{Cloud, Guards, Options};
 use atelier_embedded::faults::{Kind, Order, Service};
 use atelier_embedded::model::Behavior;
 use atelier_runtime::config::Environment;
@@ -45,14 +45,18 @@ impl World {
 
     /// With other options than the usual ones of these tests.
     pub(crate) async fn with(options: &[(&str, &str)]) -> Self {
+        Self::guarded(options, Guards::default()).await
+    }
+
+    /// With a guarded cloud.
+    pub(crate) async fn guarded(options: &[(&str, &str)], guards: Guards) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let cloud = Cloud::start(Options {
+        let cloud_options = Options {
             data: folder.path().to_owned(),
             behavior: Behavior::default(),
-        })
-        .await
-        .unwrap();
+        };
+        let cloud = Cloud::start_guarded(cloud_options, guards).await.unwrap();
         let environment = Environment::of(cloud.environment().iter().cloned())
             .with([
                 ("LISTEN_ADDR", "127.0.0.1:0"),
@@ -228,6 +232,24 @@ impl World {
     /// As a worker does, with or without a picture in the bucket.
     pub(crate) async fn succeed(&self, id: &str, bytes: Option<&'static [u8]>) {
         self.finish(id, bytes, StageSeconds::default()).await;
+    }
+
+    /// Puts a picture that was not optimized in the place of the one that is stored.
+    pub(crate) async fn replace_picture(&self, id: &str, bytes: Vec<u8>, content_type: &str) {
+        let document = self.document(id).await;
+        let pictures = &self.services.pictures;
+        let key = pictures::key(id);
+        let found = pictures.find(&key, (&document).into()).await;
+        let found = found.unwrap().unwrap();
+        let label = Label {
+            optimized: false,
+            ..found.label.unwrap()
+        };
+        let here = Condition::IfMatch(found.etag);
+        pictures
+            .put(bytes.into(), content_type, &label, false, &here, &mut 0)
+            .await
+            .unwrap();
     }
 
     async fn finish(&self, id: &str, bytes: Option<&'static [u8]>, stage_seconds: StageSeconds) {

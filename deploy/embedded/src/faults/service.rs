@@ -82,7 +82,7 @@ impl Service {
                 names.push("CopyObject");
                 names
             }
-            Self::Bedrock => vec!["InvokeModel"],
+            Self::Bedrock => vec!["ApplyGuardrail", "InvokeModel"],
             Self::Cdn => vec!["CreateInvalidation", "GET", "HEAD", "OPTIONS"],
         }
     }
@@ -99,6 +99,9 @@ impl Service {
             Self::S3 => s3_operation(request)?,
             Self::Bedrock if path.starts_with("/model/") && path.ends_with("/invoke") => {
                 "InvokeModel"
+            }
+            Self::Bedrock if path.starts_with("/guardrail/") && path.ends_with("/apply") => {
+                "ApplyGuardrail"
             }
             Self::Bedrock => return None,
             Self::Cdn if path.ends_with("/invalidation") && request.method == "POST" => {

@@ -29,21 +29,50 @@ impl Default for Settings {
 
 /// The settings in force; clones share them, so that they can be changed while the model serves.
 #[derive(Clone, Debug, Default)]
-pub struct Behavior(Arc<Mutex<Settings>>);
+pub struct Behavior {
+    settings: Arc<Mutex<Settings>>,
+    guarded: Arc<Mutex<Guarded>>,
+}
+
+/// The words that the guardrail blocks, in lower case.
+#[derive(Debug)]
+struct Guarded(Vec<String>);
+
+impl Default for Guarded {
+    fn default() -> Self {
+        Self(["suicide", "drugs", "weapon"].map(str::to_owned).to_vec())
+    }
+}
 
 impl Behavior {
     /// A model with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(Mutex::new(settings)))
+        Self {
+            settings: Arc::new(Mutex::new(settings)),
+            guarded: Arc::default(),
+        }
     }
 
     /// Changes the settings for every call that begins from now on.
     pub fn set(&self, settings: Settings) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
     /// The settings in force.
     pub fn get(&self) -> Settings {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the words that the guardrail blocks, for every call that begins from now on. Case
+    /// does not matter.
+    pub fn guard(&self, words: impl IntoIterator<Item = String>) {
+        let words = words.into_iter().map(|word| word.to_lowercase()).collect();
+        *self.guarded.lock().unwrap_or_else(PoisonError::into_inner) = Guarded(words);
+    }
+
+    /// The words that the guardrail blocks.
+    pub fn guarded_words(&self) -> Vec<String> {
+        let guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        guarded.0.clone()
     }
 }

@@ -47,9 +47,12 @@ pub(super) async fn bucket(aws: &Aws, config: &BucketConfig) -> Finding {
     }
 }
 
-/// Sends each model a request without a prompt, which it refuses at no cost.
+/// Sends each model a request without a prompt, which it refuses at no cost, and applies the
+/// guardrail, if there is one, to one word.
 pub(super) async fn models(aws: &Aws, config: &Config) -> Vec<Finding> {
-    let tried = Models::new(aws, &config.worker).check().await;
+    let models = Models::new(aws, &config.worker);
+    let guardrail = models.check_guardrail().await.map(guardrail);
+    let tried = models.check().await;
     let some_work = tried.iter().any(|(_, tried)| tried.is_ok());
     let finding = |(id, tried): (String, Result<(), String>)| {
         let what = format!("model {id}");
@@ -59,7 +62,21 @@ pub(super) async fn models(aws: &Aws, config: &Config) -> Vec<Finding> {
             Err(why) => Finding::missing(what, why),
         }
     };
-    tried.into_iter().map(finding).collect()
+    tried.into_iter().map(finding).chain(guardrail).collect()
+}
+
+/// Without it no model is called.
+fn guardrail((id, tried): (String, Result<(), String>)) -> Finding {
+    let what = format!("guardrail {id}");
+    match tried {
+        Ok(()) => Finding::good(what, "it lets us apply it"),
+        Err(why) => Finding::missing(
+            what,
+            format!(
+                "{why}. Check GUARDRAIL_ID, GUARDRAIL_VERSION, BEDROCK_REGION and the permission bedrock:ApplyGuardrail"
+            ),
+        ),
+    }
 }
 
 /// Compares our clock with that of the queue's service.

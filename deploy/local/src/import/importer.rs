@@ -19,8 +19,8 @@ use atelier_worker::optimize::{Optimizer, Ready};
 
 use super::old::{Old, OldPictures};
 use super::outcome::{End, How, Imported, Obstacle, Outcome, Reason};
-use super::patience::with_patience;
 use super::source::{Candidate, Line};
+use crate::patience::with_patience;
 
 /// In place of a reuse key on the label of an imported picture. No worker looks for it: nobody knows
 /// what the picture was made with.

@@ -41,6 +41,13 @@ pub(crate) struct Counts {
     pub(crate) bytes_after: u64,
 }
 
+impl Counts {
+    /// For a line of the progress.
+    pub(crate) fn said(&self) -> String {
+        format!("{} imported, {} skipped", self.imported, self.skipped)
+    }
+}
+
 /// A document that was skipped.
 #[derive(Debug, Serialize)]
 struct Skipped<'a> {

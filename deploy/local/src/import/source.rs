@@ -12,7 +12,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 
 use super::outcome::{End, Obstacle};
-use super::patience::with_patience;
+use crate::patience::with_patience;
 
 /// Documents in one query.
 const PAGE: u32 = 100;

@@ -30,6 +30,15 @@ pub const ALERTS: &str = "atelier.alerts";
 pub const MODEL_CALLS: &str = "atelier.model_calls";
 /// What the models' pictures cost, in US dollars; attribute `model`.
 pub const MODEL_COST: &str = "atelier.model_cost";
+/// Prompts that the guardrail declined.
+pub const GUARDRAIL_INTERVENTIONS: &str = "atelier.guardrail_interventions";
+/// What the fleet's calls to models are charged today, in US dollars; measured by each API.
+pub const BUDGET_USED: &str = "atelier.budget_used";
+/// What is left of the fleet's budget today, in US dollars; measured by each API.
+pub const BUDGET_LEFT: &str = "atelier.budget_left";
+/// How long the oldest pending assignment waits by the store, in seconds; 0 where none is pending.
+/// Sent all the time, so that a collector that is silent is known to be dead.
+pub const OLDEST_PENDING: &str = "atelier.oldest_pending";
 /// 1 while a worker is paused by an outage, else 0.
 pub const PAUSED: &str = "atelier.paused";
 
@@ -53,6 +62,10 @@ pub struct Metrics {
     alerts: Counter<u64>,
     model_calls: Counter<u64>,
     model_cost: Counter<f64>,
+    guardrail_interventions: Counter<u64>,
+    budget_used: Gauge<f64>,
+    budget_left: Gauge<f64>,
+    oldest_pending: Gauge<f64>,
     /// See [`PAUSED`].
     pub paused: Gauge<u64>,
 }
@@ -74,6 +87,10 @@ pub fn get() -> &'static Metrics {
             alerts: meter.u64_counter(ALERTS).build(),
             model_calls: meter.u64_counter(MODEL_CALLS).build(),
             model_cost: meter.f64_counter(MODEL_COST).with_unit("USD").build(),
+            guardrail_interventions: meter.u64_counter(GUARDRAIL_INTERVENTIONS).build(),
+            budget_used: meter.f64_gauge(BUDGET_USED).with_unit("USD").build(),
+            budget_left: meter.f64_gauge(BUDGET_LEFT).with_unit("USD").build(),
+            oldest_pending: meter.f64_gauge(OLDEST_PENDING).with_unit("s").build(),
             paused: meter.u64_gauge(PAUSED).build(),
         }
     });
@@ -90,6 +107,11 @@ impl Metrics {
     pub fn stage(&self, stage: &'static str, time: Duration) {
         self.stage_duration
             .record(time.as_secs_f64(), &[KeyValue::new("stage", stage)]);
+    }
+
+    /// The oldest pending assignment has waited for `wait`; zero where none is pending.
+    pub fn oldest_pending(&self, wait: Duration) {
+        self.oldest_pending.record(wait.as_secs_f64(), &[]);
     }
 
     /// A job ended.
@@ -110,9 +132,20 @@ impl Metrics {
         self.model_calls.add(1, &of_model(model));
     }
 
+    /// The guardrail declined a prompt.
+    pub fn guardrail_intervened(&self) {
+        self.guardrail_interventions.add(1, &[]);
+    }
+
     /// A model throttled a call, or had no capacity for it.
     pub fn model_throttled(&self, model: &str) {
         self.throttles.add(1, &of_model(model));
+    }
+
+    /// Of the day's budget so much is used and so much is left, in US dollars.
+    pub fn budget(&self, used: f64, left: f64) {
+        self.budget_used.record(used, &[]);
+        self.budget_left.record(left, &[]);
     }
 
     /// A model made a picture for `usd` US dollars.

@@ -103,9 +103,33 @@ pub(super) fn all() -> Vec<Index> {
         // A second field, since not every server makes two indexes of the same fields.
         assignments("of_others", doc! { "assignment_id": 1, "s3_image_name": 1 })
             .with("s3_image_name"),
+        assignments("named_by_others", doc! { "s3_image_name": 1 }).sparse(),
+        assignments("erasing", doc! { "erasing_for": 1 }).sparse(),
+        Index::on("audit_log", "newest_entries", doc! { "at": -1, "id": -1 }),
+        Index::on(
+            "audit_log",
+            "newest_entries_of_actor",
+            doc! { "actor": 1, "at": -1, "id": -1 },
+        ),
+        Index::on(
+            "audit_log",
+            "newest_entries_of_action",
+            doc! { "action": 1, "at": -1, "id": -1 },
+        ),
+        Index::on(
+            "audit_log",
+            "newest_entries_of_what",
+            doc! { "what": 1, "at": -1, "id": -1 },
+        ),
         Index::on("limits", "expiry", doc! { "expires_at": 1 }).expiring(),
         Index::on("workers", "expiry", doc! { "expires_at": 1 }).expiring(),
+        Index::on("budgets", "expiry", doc! { "expires_at": 1 }).expiring(),
         Index::on("workers", "beats", doc! { "at": 1 }),
+        Index::on("api_keys", "by_hash", doc! { "hash": 1 }).unique(),
+        Index::on("shares", "token", doc! { "token": 1 })
+            .unique()
+            .sparse(),
+        Index::on("shares", "links", doc! { "assignment_id": 1, "link": -1 }),
     ]
 }
 

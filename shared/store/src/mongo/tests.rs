@@ -52,7 +52,7 @@ fn edits_become_operators_on_single_fields() {
         update_of(&release.edits).unwrap(),
         doc! {
             "$set": { "wake_at": 5.5, "attempts": 1_i64, "s3_upload_attempts": 3_i64 },
-            "$unset": { "claim": true },
+            "$unset": { "claim": true, "waits_for_budget": true },
         }
     );
     let filter = filter_of("a", &release.guard);

@@ -58,6 +58,8 @@ fn ready(connection: &mut Connection) -> Result<(), Reason> {
     schema::upgrade(connection)?;
     write_ahead(connection)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    // What is overwritten or deleted leaves no trace in the file.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     Ok(schema::make(connection)?)
 }
 

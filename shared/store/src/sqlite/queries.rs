@@ -59,6 +59,14 @@ pub(super) const CHARGE: &str = "INSERT INTO limits (subject, window, count) VAL
 
 pub(super) const DELETE_OLD_COUNTS: &str = "DELETE FROM limits WHERE window < ?1";
 
+pub(super) const BALANCE: &str = "SELECT charged, open FROM budgets WHERE account = ?1";
+
+pub(super) const PUT_BALANCE: &str =
+    "INSERT INTO budgets (account, day, charged, open) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (account) DO UPDATE SET charged = excluded.charged, open = excluded.open";
+
+pub(super) const DELETE_OLD_BUDGETS: &str = "DELETE FROM budgets WHERE day < ?1";
+
 pub(super) const RECORD_HEARTBEAT: &str =
     "INSERT INTO workers (worker, at, heartbeat) VALUES (?1, ?2, ?3)
     ON CONFLICT (worker) DO UPDATE SET at = excluded.at, heartbeat = excluded.heartbeat";
@@ -67,13 +75,52 @@ pub(super) const DELETE_OLD_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
 
+pub(super) const LINKS: &str = "SELECT *, (SELECT count(*) FROM results
+        WHERE results.assignment_id = shares.assignment_id AND results.link = shares.link) AS results
+    FROM shares WHERE assignment_id = ?1 ORDER BY link DESC";
+
+pub(super) const LINK_OF_TOKEN: &str = "SELECT * FROM shares WHERE token = ?1";
+
+pub(super) const IS_LINK: &str =
+    "SELECT 1 FROM shares WHERE assignment_id = ?1 AND link = ?2 AND token IS NOT NULL";
+
+pub(super) const ADD_LINK: &str =
+    "INSERT INTO shares (assignment_id, link, token, created_at, expires_at)
+    VALUES (:assignment_id, :link, :token, :created_at, :expires_at)";
+
+pub(super) const REVOKE_LINKS: &str = "UPDATE shares SET token = NULL, revoked_at = ?2
+    WHERE assignment_id = ?1 AND token IS NOT NULL";
+
+pub(super) const FORGET_ENDED_LINKS: &str = "DELETE FROM shares
+    WHERE assignment_id = ?1 AND revoked_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM results
+        WHERE results.assignment_id = shares.assignment_id AND results.link = shares.link)";
+
+pub(super) const ERASE_LINKS: &str = "DELETE FROM shares WHERE assignment_id = ?1";
+
+pub(super) const RESULTS: &str = "SELECT result FROM results
+    WHERE assignment_id = ?1 AND link = ?2 ORDER BY id";
+
+pub(super) const COUNT_RESULTS: &str =
+    "SELECT count(*) FROM results WHERE assignment_id = ?1 AND link = ?2";
+
+pub(super) const HAS_RESULT: &str =
+    "SELECT count(*) FROM results WHERE assignment_id = ?1 AND link = ?2 AND id = ?3";
+
+pub(super) const ADD_RESULT: &str = "INSERT INTO results (assignment_id, link, id, result)
+    VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+
+pub(super) const ERASE_RESULT: &str =
+    "DELETE FROM results WHERE assignment_id = ?1 AND link = ?2 AND id = ?3";
+
+pub(super) const ERASE_RESULTS: &str = "DELETE FROM results WHERE assignment_id = ?1";
+
 pub(super) const PROBE: &str = "INSERT INTO probes (room) VALUES (zeroblob(?1))";
 
 pub(super) const END_PROBE: &str = "DELETE FROM probes";
 
-/// Every query but the lists, for the test of the query plans.
+/// Every query of this file but the lists, for the test of the query plans.
 #[cfg(test)]
-pub(super) const READS: [&str; 16] = [
+pub(super) const READS: &[&str] = &[
     GET,
     STATUS,
     DUE,
@@ -88,8 +135,21 @@ pub(super) const READS: [&str; 16] = [
     OF_OTHERS,
     COUNT_OF_OTHERS,
     DELETE_OLD_COUNTS,
+    BALANCE,
+    DELETE_OLD_BUDGETS,
     DELETE_OLD_HEARTBEATS,
     HEARTBEATS,
+    LINKS,
+    LINK_OF_TOKEN,
+    IS_LINK,
+    REVOKE_LINKS,
+    FORGET_ENDED_LINKS,
+    ERASE_LINKS,
+    RESULTS,
+    COUNT_RESULTS,
+    HAS_RESULT,
+    ERASE_RESULT,
+    ERASE_RESULTS,
 ];
 
 /// A document as it is stored.

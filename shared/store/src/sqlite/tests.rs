@@ -9,6 +9,7 @@ use rusqlite::StatementStatus;
 use serde_json::json;
 
 use super::*;
+use atelier_domain::audit::Action;
 use atelier_domain::transition;
 
 fn file() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -27,7 +28,23 @@ fn assignment(id: &str) -> Assignment {
 
 /// Every query, with numbers for its parameters.
 fn all_queries() -> Vec<String> {
-    let mut all: Vec<String> = queries::READS.map(str::to_owned).into();
+    let mut all: Vec<String> = queries::READS.iter().map(|it| (*it).to_owned()).collect();
+    all.extend([api_keys::FIND, api_keys::GET, api_keys::LIST].map(str::to_owned));
+    all.extend([erasure::ERASING, erasure::NAMED_BY_OTHERS].map(str::to_owned));
+    for given in [
+        [false, false, false],
+        [true, false, false],
+        [false, true, false],
+        [false, false, true],
+        [true, true, true],
+    ] {
+        let filter = AuditFilter {
+            actor: given[0].then(|| "nobody".to_owned()),
+            action: given[1].then_some(Action::AssignmentDeleted),
+            what: given[2].then(|| "a".to_owned()),
+        };
+        all.extend([false, true].map(|goes_on| audit::statement(&filter, goes_on)));
+    }
     for teacher_id in [None, Some("t".to_owned())] {
         for status in [None, Some(Status::Pending)] {
             let filter = Filter {
@@ -303,4 +320,65 @@ async fn making_the_last_of_many_due_costs_what_the_first_did() {
     assert_eq!(made, 1_990);
     let last = steps(&connection, queries::NOT_DUE_YET);
     assert!(last <= first + 50, "{first} steps, then {last}");
+}
+
+#[tokio::test]
+async fn an_entry_of_the_audit_log_is_neither_changed_nor_deleted_nor_replaced() {
+    let (_folder, path) = file();
+    let store = SqliteStore::open(&path).unwrap();
+    let entry = Entry::begun(&Actor::Nobody, Action::AssignmentDeleted, "a");
+    store.append_audit(&entry).await.unwrap();
+    let other = connection::open(&path).unwrap();
+    let replace = format!(
+        "INSERT OR REPLACE INTO audit_log (id, entry) VALUES ('{}', '{{}}')",
+        entry.id
+    );
+    for change in [
+        "UPDATE audit_log SET entry = '{}'",
+        "DELETE FROM audit_log",
+        replace.as_str(),
+    ] {
+        let refused = other.execute(change, []).unwrap_err();
+        assert!(
+            refused.to_string().contains("append-only"),
+            "{change}: {refused}"
+        );
+    }
+    let read = store.audit_log(&AuditFilter::default(), None, 9).await;
+    assert_eq!(read.unwrap(), [entry]);
+}
+
+#[tokio::test]
+async fn nothing_of_an_erased_document_stays_in_the_files() {
+    const PROMPT: &str = "a secret that nobody else has";
+    let (_folder, path) = file();
+    let store = SqliteStore::open(&path).unwrap();
+    for n in 0..40 {
+        let mut document = assignment(&format!("a-{n}"));
+        document.prompt = PROMPT.to_owned();
+        // Of some the text takes pages of its own.
+        document.question_answers = Some(PROMPT.repeat(n * 20));
+        store.insert(&document).await.unwrap();
+        let later = Timestamp::from_seconds(2.0);
+        let sent = transition::note_sent(1, later, later);
+        store.apply(&document.assignment_id, &sent).await.unwrap();
+    }
+    let files = || {
+        ["", "-wal"]
+            .map(|suffix| std::fs::read(format!("{}{suffix}", path.display())).unwrap_or_default())
+            .concat()
+    };
+    let holds = |bytes: &[u8]| {
+        bytes
+            .windows(PROMPT.len())
+            .any(|it| it == PROMPT.as_bytes())
+    };
+    assert!(holds(&files()));
+    for n in 0..40 {
+        let now = Timestamp::from_seconds(3.0);
+        let tombstone = Assignment::tombstone_of(&format!("a-{n}"), "t", now, now);
+        assert!(Store::erase(&store, "t", &tombstone).await.unwrap());
+    }
+    store.forget_person("t").await.unwrap();
+    assert!(!holds(&files()));
 }

@@ -3,9 +3,13 @@
 //! `findAndModify` is not atomic, so that races must be lost there: it cannot be used, and a check that
 //! it passes proves nothing.
 
+mod api_keys;
+mod audit;
+mod budgets;
 mod foreign;
 mod model;
 mod reads;
+mod shares;
 mod writes;
 
 use std::sync::Arc;

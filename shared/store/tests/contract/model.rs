@@ -21,6 +21,7 @@ enum Act {
     Renew(u8),
     Release(u8, bool),
     CountModelCall(u8),
+    WaitForBudget(u8),
     Succeed(u8),
     Fail(u8),
     FailUnclaimed,
@@ -47,6 +48,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => holder().prop_map(Act::Renew),
         3 => (holder(), any::<bool>()).prop_map(|(by, burn)| Act::Release(by, burn)),
         2 => holder().prop_map(Act::CountModelCall),
+        1 => holder().prop_map(Act::WaitForBudget),
         2 => holder().prop_map(Act::Succeed),
         2 => holder().prop_map(Act::Fail),
         1 => Just(Act::FailUnclaimed),
@@ -84,6 +86,7 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
             transition::release(&token(by), seen, Budget::GiveBack, 0, later)
         }
         Act::CountModelCall(by) => transition::count_model_call(&token(by), seen.model_calls),
+        Act::WaitForBudget(by) => transition::wait_for_budget(&token(by), seen, 1, later),
         // Sums of eighths are exact.
         Act::Succeed(by) => transition::succeed(&token(by), seen, &finished("key"), now),
         Act::Fail(by) => transition::fail(&token(by), seen, &note(), 2, now),

@@ -1,9 +1,13 @@
 //! What is known about a model before it is called: request family, price, prompt limit.
 
+use crate::budget::MicroUsd;
+
 /// A request format that several models share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub enum Family {
+    /// Nova Canvas and Titan.
     Amazon,
+    /// Stable Image and Stable Diffusion 3.
     Stability,
 }
 
@@ -11,11 +15,12 @@ pub(super) enum Family {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
     id: String,
-    pub(super) family: Family,
+    /// The format of its requests.
+    pub family: Family,
     /// Price of one 1024x1024 picture at standard quality, in US dollars, above 0.
-    pub(super) price_usd: f64,
+    pub price_usd: f64,
     /// Longest prompt in characters (Unicode code points, as JSON Schema counts them).
-    pub(super) max_prompt_chars: usize,
+    pub max_prompt_chars: usize,
 }
 
 /// Models by the start of their id: the first that fits is meant. Prices are those of
@@ -127,13 +132,18 @@ impl ModelSpec {
         &self.id
     }
 
+    /// Its price as budgets count it, above 0.
+    pub fn price(&self) -> MicroUsd {
+        MicroUsd::from_usd(self.price_usd).max(MicroUsd::new(1))
+    }
+
     /// Whether `name` is its id, or that of the model behind its inference profile.
-    pub(crate) fn is_named(id: &str, name: &str) -> bool {
+    pub fn is_named(id: &str, name: &str) -> bool {
         id == name || own_name(id).is_ok_and(|own| own == name)
     }
 
     /// Whether it takes a prompt of this length.
-    pub(super) fn takes(&self, prompt: &str) -> bool {
+    pub fn takes(&self, prompt: &str) -> bool {
         prompt.chars().count() <= self.max_prompt_chars
     }
 }

@@ -4,8 +4,6 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use super::report::Counts;
-
 /// Between two lines on a terminal.
 const ON_A_TERMINAL: Duration = Duration::from_millis(200);
 
@@ -37,8 +35,8 @@ impl Progress {
         self.start.elapsed()
     }
 
-    /// Says it, if the last time is long enough ago.
-    pub(crate) fn tell(&mut self, counts: &Counts) {
+    /// Says that so many documents are done, and `what` of them, if the last time is long enough ago.
+    pub(crate) fn tell(&mut self, done: u64, what: impl FnOnce() -> String) {
         let pause = match self.is_terminal {
             true => ON_A_TERMINAL,
             false => IN_A_LOG,
@@ -47,7 +45,7 @@ impl Progress {
             return;
         }
         self.last = Instant::now();
-        let line = line(counts, self.total, self.start.elapsed());
+        let line = line(done, &what(), self.total, self.start.elapsed());
         // Nobody may read it, which is no fault of the run.
         let _ = match self.is_terminal {
             true => write!(std::io::stderr(), "\r\x1b[K{line}"),
@@ -63,14 +61,10 @@ impl Progress {
     }
 }
 
-fn line(counts: &Counts, total: Option<u64>, elapsed: Duration) -> String {
-    let done = counts.documents;
+fn line(done: u64, what: &str, total: Option<u64>, elapsed: Duration) -> String {
     let per_second = done as f64 / elapsed.as_secs_f64().max(0.001);
     let of = total.map_or(String::new(), |total| format!(" of {total}"));
-    let mut line = format!(
-        "{done}{of} documents, {} imported, {} skipped, {per_second:.0} a second",
-        counts.imported, counts.skipped
-    );
+    let mut line = format!("{done}{of} documents, {what}, {per_second:.0} a second");
     if let Some(left) = total.map(|total| total.saturating_sub(done))
         && per_second > 0.0
     {
@@ -86,19 +80,14 @@ mod tests {
 
     #[test]
     fn a_line_says_how_long_it_takes_where_the_total_is_known() {
-        let counts = Counts {
-            documents: 50,
-            imported: 40,
-            skipped: 10,
-            ..Counts::default()
-        };
+        let what = "40 imported, 10 skipped";
         let elapsed = Duration::from_secs(5);
         assert_eq!(
-            line(&counts, Some(1000), elapsed),
+            line(50, what, Some(1000), elapsed),
             "50 of 1000 documents, 40 imported, 10 skipped, 10 a second, 1 min 35 s left"
         );
         assert_eq!(
-            line(&counts, None, elapsed),
+            line(50, what, None, elapsed),
             "50 documents, 40 imported, 10 skipped, 10 a second"
         );
     }

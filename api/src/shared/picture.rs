@@ -1,0 +1,105 @@
+//! The picture behind a link. It comes from here and not from the CDN, since its address there names
+//! the assignment; and without what others wrote into the file, since that may be the prompt.
+
+use std::sync::Arc;
+
+use atelier_cloud::error::CloudError;
+use atelier_cloud::pictures::{self, Found, Pictures};
+use atelier_domain::assignment::{Assignment, Status};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::TokenInPath;
+use super::metadata::without_metadata;
+use crate::app::App;
+use crate::image::content_type;
+use crate::placeholder::{Reason, placeholder};
+use crate::problem::{Problem, Refused};
+use crate::read::is_known;
+
+/// Shows the picture of a shared assignment, or a placeholder that says why there is none.
+#[utoipa::path(
+    get,
+    path = "/shared/{token}/image",
+    tag = "students",
+    params(("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$")),
+    responses(
+        (status = 200, description = "The picture, or a placeholder, which `x-atelier-placeholder` gives the reason of.",
+            content((Vec<u8> = "image/webp"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/gif"), (String = "image/svg+xml")),
+            headers(("x-atelier-placeholder" = Option<String>, description = "Why there is no picture"))),
+        (status = 304, description = "It is as the ETag says."),
+        Refused<404>, Refused<500>, Refused<503>,
+    )
+)]
+pub(crate) async fn shared_image(
+    State(app): State<Arc<App>>,
+    token: TokenInPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (_, document) = token.open(&app).await?;
+    let reason = match document.s3_upload_status {
+        Status::Pending => Reason::Pending,
+        Status::Failed => Reason::Failed,
+        Status::NoImage => Reason::NoImage,
+        Status::Deleted => Reason::Deleted,
+        Status::Success => match load(&app.services.pictures, &document, &headers).await {
+            Ok(Some(picture)) => return Ok(picture),
+            Ok(None) => Reason::Missing,
+            Err(error) => {
+                let assignment = &document.assignment_id;
+                tracing::error!(assignment, %error, "the picture cannot be read");
+                Reason::Away
+            }
+        },
+    };
+    Ok(placeholder(reason))
+}
+
+/// The picture, unless the caller has it already; `None` if there is none to show.
+async fn load(
+    pictures: &Pictures,
+    document: &Assignment,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, CloudError> {
+    let key = pictures::key(&document.assignment_id);
+    if headers.contains_key(IF_NONE_MATCH) {
+        match pictures.find(&key, document.into()).await? {
+            Some(found) if is_known(headers, &found.etag) => {
+                let answer = (StatusCode::NOT_MODIFIED, known_by(&found)).into_response();
+                return Ok(Some(answer));
+            }
+            _ => {}
+        }
+    }
+    let Some((bytes, found)) = pictures.read(&key, document.into()).await? else {
+        return Ok(None);
+    };
+    Ok(shown(bytes, &found).map(|bytes| {
+        let mut answer = known_by(&found);
+        answer.insert(CONTENT_TYPE, content_type(&found.content_type));
+        (answer, Body::from(bytes)).into_response()
+    }))
+}
+
+/// What we encoded ourselves says only which model made it. What came from elsewhere is stripped; it
+/// is not shown where that cannot be done.
+fn shown(bytes: Bytes, found: &Found) -> Option<Bytes> {
+    let ours = found.label.as_ref().is_some_and(|label| label.optimized);
+    if ours {
+        return Some(bytes);
+    }
+    without_metadata(&bytes, &found.content_type).map(Bytes::from)
+}
+
+/// Browsers may keep it, and ask each time whether the link still lives.
+fn known_by(found: &Found) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Ok(etag) = HeaderValue::from_str(&found.etag) {
+        headers.insert(ETAG, etag);
+    }
+    headers
+}
