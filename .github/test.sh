@@ -19,3 +19,4 @@ shellcheck "${scripts[@]}"
 echo "${#scripts[@]} shell scripts pass shellcheck"
 
 python3 .github/test_release.py
+python3 .github/test_operator.py

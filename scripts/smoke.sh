@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes one picture by the API at an address and looks at it: scripts/smoke.sh URL [SECONDS]
 # Exit 0 only if it was made, came as an image and could be deleted again, within SECONDS (300).
+# ATELIER_API_KEY in the environment is the API key of an API that wants one.
 # Needs curl and jq.
 set -euo pipefail
 
 if (($# < 1)); then
-    sed -n '2,4s/^# //p' "$0" >&2
+    sed -n '2,5s/^# //p' "$0" >&2
     exit 64
 fi
 api=${1%/}
@@ -20,11 +21,17 @@ fail() {
     exit 1
 }
 
+# By a file, so that no list of processes shows the key.
+credentials() {
+    [ -z "${ATELIER_API_KEY:-}" ] || printf 'header = "Authorization: Bearer %s"\n' "$ATELIER_API_KEY"
+}
+
 # Prints the HTTP status; the body is in $answer.
 call() {
     local method=$1 path=$2
     shift 2
-    curl --silent --show-error --max-time 40 --request "$method" --output "$answer" --write-out '%{http_code}' "$@" "$api$path" || true
+    curl --silent --show-error --max-time 40 --config <(credentials) --request "$method" \
+        --output "$answer" --write-out '%{http_code}' "$@" "$api$path" || true
 }
 
 id=smoke-$(date +%s)-$RANDOM
@@ -46,7 +53,8 @@ while [ "$(jq --raw-output .s3_upload_status "$answer")" = pending ]; do
 done
 [ "$(jq --raw-output .s3_upload_status "$answer")" = success ] || fail "$id was not made"
 
-type=$(curl --silent --show-error --fail --location --max-time 40 --output "$picture" --write-out '%{content_type}' \
+# The key goes to the API and not to where it redirects: curl keeps it to the first host.
+type=$(curl --silent --show-error --fail --location --max-time 40 --config <(credentials) --output "$picture" --write-out '%{content_type}' \
     "$api/assignments/$id/image") || fail "the picture of $id cannot be read"
 [ "$type" = image/webp ] || fail "the picture of $id is $type, not image/webp"
 [ "$(head -c 4 "$picture")$(tail -c +9 "$picture" | head -c 4)" = RIFFWEBP ] || fail "the picture of $id is no WebP"

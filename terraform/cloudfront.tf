@@ -85,6 +85,14 @@ resource "aws_cloudfront_response_headers_policy" "images" {
   }
 }
 
+resource "aws_cloudfront_function" "hide_metadata" {
+  name    = "${var.name}-hide-metadata"
+  comment = "Removes x-amz-meta-* from the answers"
+  runtime = "cloudfront-js-2.0"
+  code    = file("${path.module}/hide-metadata.js")
+  publish = true
+}
+
 resource "aws_cloudfront_distribution" "images" {
   #checkov:skip=CKV_AWS_68:Static pictures from a cache; there is nothing behind it for a WAF to guard.
   #checkov:skip=CKV2_AWS_47:No Log4j anywhere behind this distribution; the origin is S3.
@@ -115,12 +123,39 @@ resource "aws_cloudfront_distribution" "images" {
     cache_policy_id            = aws_cloudfront_cache_policy.images.id
     response_headers_policy_id = aws_cloudfront_response_headers_policy.images.id
     # WebP is compressed already.
-    compress = false
+    compress           = false
+    trusted_key_groups = aws_cloudfront_key_group.pictures[*].id
+
+    dynamic "function_association" {
+      for_each = local.cdn_function_arns
+
+      content {
+        event_type   = "viewer-response"
+        function_arn = function_association.value
+      }
+    }
   }
 
-  # The placeholder with the error's own status, so that the alarms still see it.
+  # What an error shows needs no signature; else there would be an error in its place.
+  dynamic "ordered_cache_behavior" {
+    for_each = aws_cloudfront_key_group.pictures
+
+    content {
+      path_pattern               = "/${aws_s3_object.placeholder.key}"
+      target_origin_id           = "images"
+      viewer_protocol_policy     = "redirect-to-https"
+      allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+      cached_methods             = ["GET", "HEAD"]
+      cache_policy_id            = aws_cloudfront_cache_policy.images.id
+      response_headers_policy_id = aws_cloudfront_response_headers_policy.images.id
+      compress                   = true
+    }
+  }
+
+  # The placeholder with the error's own status, so that the alarms still see it. S3 calls what is
+  # not there forbidden; where pictures are private, so does CloudFront an address without signature.
   dynamic "custom_error_response" {
-    for_each = { 403 = 404, 404 = 404, 500 = 500, 502 = 502, 503 = 503, 504 = 504 }
+    for_each = { 403 = local.pictures_are_private ? 403 : 404, 404 = 404, 500 = 500, 502 = 502, 503 = 503, 504 = 504 }
 
     content {
       error_code            = custom_error_response.key
@@ -156,6 +191,8 @@ resource "aws_cloudfront_monitoring_subscription" "images" {
 }
 
 locals {
+  cdn_function_arns = [aws_cloudfront_function.hide_metadata.arn]
+
   cdn_policy_arns = [
     "arn:${local.partition}:cloudfront::${local.account_id}:cache-policy/${aws_cloudfront_cache_policy.images.id}",
     "arn:${local.partition}:cloudfront::${local.account_id}:origin-access-control/${aws_cloudfront_origin_access_control.images.id}",

@@ -8,6 +8,8 @@ locals {
     coalesce(var.github_oidc_provider_arn, try(aws_iam_openid_connect_provider.github[0].arn, null))
   )
 
+  github_subject = coalesce(var.github_subject, "repo:${coalesce(var.github_repository, "none")}:environment:${var.github_environment}")
+
   deploy_trust = var.github_repository == null ? {
     Effect    = "Allow"
     Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
@@ -20,7 +22,7 @@ locals {
     Condition = {
       StringEquals = {
         "${local.github_url}:aud" = "sts.amazonaws.com"
-        "${local.github_url}:sub" = "repo:${var.github_repository}:environment:${var.github_environment}"
+        "${local.github_url}:sub" = local.github_subject
       }
     }
   }
@@ -38,10 +40,68 @@ resource "aws_iam_openid_connect_provider" "github" {
 resource "aws_iam_role" "deploy" {
   name        = "${var.name}-deploy"
   description = "Pushes images and brings a new image tag to the fleet"
+  # As long as the workflow's job may take (deploy.yml).
+  max_session_duration = 10800
 
   assume_role_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = [local.deploy_trust]
+  })
+}
+
+# A pull request's plan reads what a plan reads, and the state. Its environment needs no approval.
+
+locals {
+  plan_trust = var.github_repository == null ? local.deploy_trust : merge(local.deploy_trust, {
+    Condition = {
+      StringEquals = {
+        "${local.github_url}:aud" = "sts.amazonaws.com"
+        "${local.github_url}:sub" = replace(local.github_subject, "/:environment:.*/", ":environment:plan-${var.github_environment}")
+      }
+    }
+  })
+}
+
+resource "aws_iam_role" "plan" {
+  name        = "${var.name}-plan"
+  description = "Reads what a plan reads and changes nothing"
+
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [local.plan_trust]
+  })
+}
+
+resource "aws_iam_role_policy" "plan" {
+  #checkov:skip=CKV_AWS_355:As the deploy role's: Describe calls know no resource.
+  name = "plan"
+  role = aws_iam_role.plan.id
+
+  policy = aws_iam_role_policy.deploy_plan.policy
+}
+
+resource "aws_iam_role_policy" "plan_state" {
+  count = var.terraform_state_bucket == null ? 0 : 1
+
+  name = "state"
+  role = aws_iam_role.plan.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "State"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${local.state_bucket_arn}/${var.name}/*"
+      },
+      {
+        Sid      = "StateBucket"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = local.state_bucket_arn
+      },
+    ]
   })
 }
 
@@ -72,7 +132,7 @@ resource "aws_iam_role_policy" "deploy_images" {
           "ecr:PutImage",
           "ecr:UploadLayerPart",
         ]
-        Resource = [for repository in aws_ecr_repository.service : repository.arn]
+        Resource = concat([for repository in aws_ecr_repository.service : repository.arn], [aws_ecr_repository.operator.arn])
       },
     ]
   })
@@ -110,12 +170,21 @@ locals {
       # The group checks that who changes its template could launch from it.
       Sid    = "LaunchFromTheTemplate"
       Effect = "Allow"
-      Action = ["ec2:RunInstances", "ec2:CreateTags"]
+      Action = "ec2:RunInstances"
       Resource = concat(
         ["arn:${local.partition}:ec2:${var.aws_region}::image/*"],
         [for kind in ["instance", "launch-template", "network-interface", "security-group", "subnet", "volume"] : "arn:${local.partition}:ec2:${local.regional}:${kind}/*"],
       )
       Condition = { ArnLike = { "ec2:LaunchTemplate" = "arn:${local.partition}:ec2:${local.regional}:launch-template/*" } }
+    },
+    {
+      # The template's tags of an instance. CreateTags knows no ec2:LaunchTemplate; what it knows is
+      # the call that it is part of.
+      Sid       = "TagWhatIsLaunched"
+      Effect    = "Allow"
+      Action    = "ec2:CreateTags"
+      Resource  = [for kind in ["instance", "network-interface", "volume"] : "arn:${local.partition}:ec2:${local.regional}:${kind}/*"]
+      Condition = { StringEquals = { "ec2:CreateAction" = "RunInstances" } }
     },
     {
       Sid    = "Refresh"
@@ -147,6 +216,16 @@ locals {
   ]
 }
 
+locals {
+  release_hand_on = [{
+    Sid       = "HandOnTheServicesRoles"
+    Effect    = "Allow"
+    Action    = "iam:PassRole"
+    Resource  = concat([for role in local.roles : role.arn], aws_iam_role.execution[*].arn)
+    Condition = { StringEquals = { "iam:PassedToService" = local.service_principal } }
+  }]
+}
+
 resource "aws_iam_role_policy" "deploy_release" {
   name = "release"
   role = aws_iam_role.deploy.id
@@ -156,13 +235,8 @@ resource "aws_iam_role_policy" "deploy_release" {
     Statement = concat(
       [for statement in local.release_ec2 : statement if var.fleet == "ec2"],
       [for statement in local.release_ecs : statement if var.fleet == "ecs"],
-      [{
-        Sid       = "HandOnTheServicesRoles"
-        Effect    = "Allow"
-        Action    = "iam:PassRole"
-        Resource  = concat([for role in local.roles : role.arn], aws_iam_role.execution[*].arn)
-        Condition = { StringEquals = { "iam:PassedToService" = local.service_principal } }
-      }],
+      [for statement in local.release_hand_on : statement if local.has_fleet],
+      [for statement in local.operator_statements : statement if local.has_fleet],
       [for statement in local.state_statements : statement if var.terraform_state_bucket != null],
     )
   })
@@ -218,13 +292,15 @@ resource "aws_iam_role_policy" "deploy_plan" {
         Effect = "Allow"
         Action = [
           "cloudfront:GetCachePolicy",
+          "cloudfront:DescribeFunction",
           "cloudfront:GetDistribution",
+          "cloudfront:GetFunction",
           "cloudfront:GetMonitoringSubscription",
           "cloudfront:GetOriginAccessControl",
           "cloudfront:GetResponseHeadersPolicy",
           "cloudfront:ListTagsForResource",
         ]
-        Resource = concat([aws_cloudfront_distribution.images.arn], local.cdn_policy_arns)
+        Resource = concat([aws_cloudfront_distribution.images.arn], local.cdn_function_arns, local.cdn_policy_arns)
       },
       {
         Sid    = "Roles"
@@ -279,13 +355,13 @@ resource "aws_iam_role_policy" "deploy_plan" {
         Sid      = "Secret"
         Effect   = "Allow"
         Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
-        Resource = local.store_url_secret_arn
+        Resource = concat([local.store_url_secret_arn], values(local.identity_secrets), aws_secretsmanager_secret.picture_private_key[*].arn)
       },
       {
         Sid      = "Repositories"
         Effect   = "Allow"
         Action   = ["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:ListTagsForResource"]
-        Resource = [for repository in aws_ecr_repository.service : repository.arn]
+        Resource = concat([for repository in aws_ecr_repository.service : repository.arn], [aws_ecr_repository.operator.arn])
       },
       {
         Sid      = "BaseImage"
@@ -294,10 +370,19 @@ resource "aws_iam_role_policy" "deploy_plan" {
         Resource = "arn:${local.partition}:ssm:${var.aws_region}::parameter/aws/service/ami-amazon-linux-latest/*"
       },
       {
+        Sid    = "Names"
+        Effect = "Allow"
+        Action = ["acm:DescribeCertificate", "acm:ListTagsForCertificate", "route53:GetHostedZone", "route53:ListResourceRecordSets", "route53:ListTagsForResource"]
+        Resource = concat(
+          ["arn:${local.partition}:acm:${local.regional}:certificate/*"],
+          [for zone in var.api_zone_id[*] : "arn:${local.partition}:route53:::hostedzone/${zone}"],
+        )
+      },
+      {
         Sid      = "Firewall"
         Effect   = "Allow"
         Action   = ["wafv2:GetWebACL", "wafv2:GetWebACLForResource", "wafv2:ListTagsForResource"]
-        Resource = concat([aws_lb.api.arn], aws_wafv2_web_acl.api[*].arn)
+        Resource = concat(aws_lb.api[*].arn, aws_wafv2_web_acl.api[*].arn)
       },
       {
         Sid    = "DescribesKnowNoResource"
@@ -305,6 +390,8 @@ resource "aws_iam_role_policy" "deploy_plan" {
         Action = [
           "application-autoscaling:Describe*",
           "autoscaling:Describe*",
+          "cloudfront:GetKeyGroup",
+          "cloudfront:GetPublicKey",
           "cloudtrail:DescribeTrails",
           "ec2:Describe*",
           "ecs:Describe*",

@@ -68,6 +68,10 @@ locals {
     GIVE_UP_SECONDS             = tostring(var.give_up_seconds)
     REUSE                       = var.reuse
     OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
+
+    # The API refuses what the workers could not pay for.
+    BUDGET_USD_PER_DAY             = tostring(var.budget_usd_per_day)
+    BUDGET_USD_PER_TEACHER_PER_DAY = tostring(var.budget_usd_per_teacher_per_day)
   }
 
   services = {
@@ -78,10 +82,11 @@ locals {
         LISTEN_ADDR                = "0.0.0.0:${local.api_port}"
         CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id
         CREATE_LIMIT_PER_MINUTE    = tostring(var.create_limit_per_minute)
-        ALLOWED_HOSTS              = aws_lb.api.dns_name
-      }, var.api_environment)
+        ALLOWED_HOSTS              = join(",", compact([var.api_domain, one(aws_lb.api[*].dns_name)]))
+      }, local.identity_environment, local.picture_environment, local.api_environment)
+      secrets           = merge(local.identity_secrets, local.picture_secrets)
       security_group_id = aws_security_group.api.id
-      target_group_arn  = aws_lb_target_group.api.arn
+      target_group_arn  = one(aws_lb_target_group.api[*].arn)
       size              = merge(var.api_task_size, { instance_types = var.api_instance_types, ami_id = var.ami_id })
       capacity = {
         min            = local.scaling.api.min
@@ -92,7 +97,7 @@ locals {
       scaling = local.scaling.api
       backlog = null
       requests = {
-        resource_label        = "${aws_lb.api.arn_suffix}/${aws_lb_target_group.api.arn_suffix}"
+        resource_label        = local.has_fleet ? "${aws_lb.api[0].arn_suffix}/${aws_lb_target_group.api[0].arn_suffix}" : ""
         per_target_per_minute = local.scaling.api.requests_per_target_per_minute
       }
     }
@@ -104,7 +109,8 @@ locals {
         LISTEN_ADDR  = "0.0.0.0:${local.worker_port}"
         WORKER_SLOTS = tostring(local.scaling.worker.slots)
         WEBP_QUALITY = tostring(var.webp_quality)
-      }, var.worker_environment)
+      }, local.guardrail_environment, var.worker_environment)
+      secrets           = {}
       security_group_id = aws_security_group.worker.id
       target_group_arn  = null
       size              = merge(var.worker_task_size, { instance_types = var.worker_instance_types, ami_id = var.ami_id })
@@ -132,7 +138,7 @@ module "ec2_fleet" {
   image       = each.value.image
   port        = each.value.port
   environment = each.value.environment
-  secrets     = { STORE_URL = local.store_url_secret_arn }
+  secrets     = merge({ STORE_URL = local.store_url_secret_arn }, each.value.secrets)
   role        = { name = local.roles[each.key].name, arn = local.roles[each.key].arn }
   network = {
     subnet_ids         = aws_subnet.private[*].id
@@ -167,7 +173,7 @@ module "ecs_fleet" {
   image       = each.value.image
   port        = each.value.port
   environment = each.value.environment
-  secrets     = { STORE_URL = local.store_url_secret_arn }
+  secrets     = merge({ STORE_URL = local.store_url_secret_arn }, each.value.secrets)
   role        = { name = local.roles[each.key].name, arn = local.roles[each.key].arn, execution_arn = aws_iam_role.execution[0].arn }
   network = {
     subnet_ids         = aws_subnet.private[*].id
@@ -202,21 +208,25 @@ locals {
 # The API's load balancer
 
 resource "aws_lb" "api" {
+  count = local.has_fleet ? 1 : 0
+
   #checkov:skip=CKV_AWS_91:The API logs each request itself, with its correlation id and without addresses.
   #checkov:skip=CKV_AWS_150:deletion_protection is a variable, true by default.
-  #checkov:skip=CKV2_AWS_20:Port 80 redirects where api_certificate_arn is given; without it 0.0.0.0/0 is refused.
+  #checkov:skip=CKV2_AWS_20:Port 80 redirects where there is a certificate; without one 0.0.0.0/0 is refused.
   #checkov:skip=CKV2_AWS_76:No Java anywhere behind it.
-  #checkov:skip=CKV2_AWS_28:A WAF is attached where waf_requests_per_5_minutes is given; the API limits creates itself.
+  #checkov:skip=CKV2_AWS_28:A WAF is attached where everybody may call or waf_requests_per_5_minutes is given; the API limits creates itself.
   name                       = "${var.name}-api"
   load_balancer_type         = "application"
-  internal                   = false
-  subnets                    = aws_subnet.public[*].id
+  internal                   = var.api_internal
+  subnets                    = var.api_internal ? aws_subnet.private[*].id : aws_subnet.public[*].id
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
 }
 
 resource "aws_lb_target_group" "api" {
+  count = local.has_fleet ? 1 : 0
+
   #checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it is a private subnet that only it may enter.
   name_prefix = "api-"
   vpc_id      = aws_vpc.this.id
@@ -227,7 +237,8 @@ resource "aws_lb_target_group" "api" {
   deregistration_delay = 30
 
   health_check {
-    path                = "/health/ready"
+    # Not /health/ready: no instance is replaced because the store is away from all of them.
+    path                = "/health/live"
     matcher             = "200"
     interval            = 10
     timeout             = 5
@@ -241,18 +252,20 @@ resource "aws_lb_target_group" "api" {
 }
 
 resource "aws_lb_listener" "http" {
+  count = local.has_fleet ? 1 : 0
+
   #checkov:skip=CKV_AWS_2:Redirects to HTTPS where there is a certificate; without one 0.0.0.0/0 is refused.
   #checkov:skip=CKV_AWS_103:The TLS policy is the HTTPS listener's.
-  load_balancer_arn = aws_lb.api.arn
+  load_balancer_arn = aws_lb.api[0].arn
   protocol          = "HTTP"
   port              = 80
 
   default_action {
-    type             = var.api_certificate_arn == null ? "forward" : "redirect"
-    target_group_arn = var.api_certificate_arn == null ? aws_lb_target_group.api.arn : null
+    type             = local.api_has_tls ? "redirect" : "forward"
+    target_group_arn = local.api_has_tls ? null : aws_lb_target_group.api[0].arn
 
     dynamic "redirect" {
-      for_each = var.api_certificate_arn == null ? [] : ["https"]
+      for_each = local.api_has_tls ? ["https"] : []
 
       content {
         protocol    = "HTTPS"
@@ -264,27 +277,31 @@ resource "aws_lb_listener" "http" {
 }
 
 resource "aws_lb_listener" "https" {
-  count = var.api_certificate_arn == null ? 0 : 1
+  count = local.has_fleet && local.api_has_tls ? 1 : 0
 
-  load_balancer_arn = aws_lb.api.arn
+  load_balancer_arn = aws_lb.api[0].arn
   protocol          = "HTTPS"
   port              = 443
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-  certificate_arn   = var.api_certificate_arn
+  certificate_arn   = local.api_certificate_arn
 
   default_action {
     type             = "forward"
-    target_group_arn = aws_lb_target_group.api.arn
+    target_group_arn = aws_lb_target_group.api[0].arn
   }
 }
 
-# Optional: one address's flood stops before the load balancer.
+# One address's flood stops before the load balancer; always where everybody may call.
+
+locals {
+  waf_limit = !local.api_is_open || var.waf_requests_per_5_minutes != null ? var.waf_requests_per_5_minutes : 10000
+}
 
 resource "aws_wafv2_web_acl" "api" {
   #checkov:skip=CKV_AWS_192:No Java anywhere behind it.
   #checkov:skip=CKV2_AWS_31:Its counts are in CloudWatch; the addresses are not kept.
   #checkov:skip=CKV2_AWS_77:No Java anywhere behind it.
-  count = var.waf_requests_per_5_minutes == null ? 0 : 1
+  count = local.has_fleet && local.waf_limit != null ? 1 : 0
 
   name        = "${var.name}-api"
   description = "Limits the requests of one address"
@@ -306,7 +323,7 @@ resource "aws_wafv2_web_acl" "api" {
       rate_based_statement {
         aggregate_key_type    = "IP"
         evaluation_window_sec = 300
-        limit                 = var.waf_requests_per_5_minutes
+        limit                 = local.waf_limit
       }
     }
 
@@ -325,8 +342,8 @@ resource "aws_wafv2_web_acl" "api" {
 }
 
 resource "aws_wafv2_web_acl_association" "api" {
-  count = var.waf_requests_per_5_minutes == null ? 0 : 1
+  count = local.has_fleet && local.waf_limit != null ? 1 : 0
 
-  resource_arn = aws_lb.api.arn
+  resource_arn = aws_lb.api[0].arn
   web_acl_arn  = aws_wafv2_web_acl.api[0].arn
 }

@@ -4,18 +4,25 @@
 locals {
   service_principal = var.fleet == "ec2" ? "ec2.amazonaws.com" : "ecs-tasks.amazonaws.com"
 
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [merge(
-      {
-        Effect    = "Allow"
-        Principal = { Service = local.service_principal }
-        Action    = "sts:AssumeRole"
-      },
-      # EC2 sends no source account.
-      var.fleet == "ecs" ? { Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } } } : {},
-    )]
-  })
+  task_trust = {
+    Effect    = "Allow"
+    Principal = { Service = "ecs-tasks.amazonaws.com" }
+    Action    = "sts:AssumeRole"
+    Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+  }
+
+  # Who may take a service's role: EC2, which sends no source account; tasks, on EC2 for `atelier
+  # doctor` with the role that it tries; or a cluster's pods (kubernetes.tf).
+  service_trust = {
+    for service in ["api", "worker"] : service => jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(
+        [for trust in [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }] : trust if var.fleet == "ec2"],
+        [for trust in [local.task_trust] : trust if local.has_fleet],
+        [for trust in [local.pod_trust["${var.kubernetes_namespace}/atelier-${service}"]] : trust if !local.has_fleet],
+      )
+    })
+  }
 
   pictures_arn = "${aws_s3_bucket.images.arn}/${local.picture_prefix}*"
 
@@ -40,7 +47,7 @@ locals {
 resource "aws_iam_role" "api" {
   name               = "${var.name}-api"
   description        = "The API"
-  assume_role_policy = local.assume_role_policy
+  assume_role_policy = local.service_trust["api"]
 }
 
 resource "aws_iam_role_policy" "api_pictures" {
@@ -115,7 +122,7 @@ resource "aws_iam_role_policy" "api" {
 resource "aws_iam_role" "worker" {
   name               = "${var.name}-worker"
   description        = "The worker"
-  assume_role_policy = local.assume_role_policy
+  assume_role_policy = local.service_trust["worker"]
 }
 
 resource "aws_iam_role_policy" "worker_pictures" {
@@ -151,12 +158,14 @@ resource "aws_iam_role_policy" "worker_pictures" {
 }
 
 resource "aws_iam_role_policy" "worker" {
+  #checkov:skip=CKV_AWS_290:AWS Marketplace's actions know no resource; they are Bedrock's only.
+  #checkov:skip=CKV_AWS_355:AWS Marketplace's actions know no resource; they are Bedrock's only.
   name = "jobs"
   role = aws_iam_role.worker.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "Jobs"
         Effect = "Allow"
@@ -180,7 +189,16 @@ resource "aws_iam_role_policy" "worker" {
         Action   = "bedrock:InvokeModel"
         Resource = local.model_arns
       },
-    ]
+      {
+        # A third party's model is subscribed to by its first call in the account, which Bedrock makes
+        # on the caller's behalf and never the worker itself.
+        Sid       = "MarketplaceKnowsNoResource"
+        Effect    = "Allow"
+        Action    = ["aws-marketplace:Subscribe", "aws-marketplace:ViewSubscriptions"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:CalledViaLast" = "bedrock.amazonaws.com" } }
+      },
+    ], local.guardrail_statements)
   })
 }
 
@@ -222,6 +240,22 @@ locals {
   # A secret under AWS's own key needs no statement.
   store_url_key_arns = var.store_url_secret_arn == null ? tolist([aws_kms_key.logs.arn]) : tolist(var.store_url_key_arn[*])
 
+  # Of the API alone.
+  identity_statements = [for statement in [
+    {
+      Sid      = "IdentitySecrets"
+      Effect   = "Allow"
+      Action   = "secretsmanager:GetSecretValue"
+      Resource = values(local.identity_secrets)
+    },
+    {
+      Sid      = "IdentitySecretsKey"
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = [aws_kms_key.logs.arn]
+    },
+  ] : statement if local.signs_in]
+
   start_statements = concat([
     {
       Sid      = "RegistryLoginKnowsNoResource"
@@ -259,10 +293,10 @@ resource "aws_iam_role_policy" "instance" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.start_statements, [{
-      Sid      = "SayDrained"
+    Statement = concat(local.start_statements, [for statement in concat(local.identity_statements, local.picture_start_statements, local.picture_key_statements) : statement if each.key == "api"], [{
+      Sid      = "SayHowItIs"
       Effect   = "Allow"
-      Action   = "autoscaling:CompleteLifecycleAction"
+      Action   = ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"]
       Resource = "arn:${local.partition}:autoscaling:${var.aws_region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.name}-${each.key}"
     }])
   })
@@ -273,7 +307,7 @@ resource "aws_iam_role" "execution" {
 
   name               = "${var.name}-execution"
   description        = "ECS's agent: pulls images, reads the store's address, writes logs"
-  assume_role_policy = local.assume_role_policy
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [local.task_trust] })
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -286,7 +320,7 @@ resource "aws_iam_role_policy" "execution" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.start_statements, [{
+    Statement = concat(local.start_statements, local.identity_statements, local.picture_start_statements, local.picture_key_statements, [{
       Sid      = "Logs"
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]

@@ -16,6 +16,10 @@ locals {
     alerts              = "atelier.alerts"
     model_calls         = "atelier.model_calls"
     model_cost          = "atelier.model_cost"
+    guardrail           = "atelier.guardrail_interventions"
+    budget_used         = "atelier.budget_used"
+    budget_left         = "atelier.budget_left"
+    oldest_pending      = "atelier.oldest_pending"
     paused              = "atelier.paused"
   }
 
@@ -121,15 +125,18 @@ resource "aws_cloudwatch_metric_alarm" "bucket_size" {
   alarm_description   = "The picture bucket holds more than 80% of its ${var.bucket_quota_gb} GB."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.bucket_quota_gb * 1000000000 * 0.8
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
+  # S3 says the size once a day and hours late, so the newest day is missing most of the time. Nothing
+  # is filled in: a day that is not yet said must not look like an empty bucket.
+  evaluation_periods  = 2
+  datapoints_to_alarm = 1
+  treat_missing_data  = "ignore"
   alarm_actions       = [local.topic_arn]
   ok_actions          = [local.topic_arn]
 
   metric_query {
     id          = "size"
     label       = "Bytes in all storage classes"
-    expression  = join(" + ", [for index, type in local.storage_types : "FILL(m${index}, 0)"])
+    expression  = "SUM(METRICS())"
     return_data = true
   }
 
@@ -200,6 +207,8 @@ resource "aws_cloudwatch_metric_alarm" "s3_4xx" {
 # CloudFront's metrics are in us-east-1, in dimension Region=Global.
 
 locals {
+  cdn_least_requests = 200
+
   cdn_dimensions = { DistributionId = aws_cloudfront_distribution.images.id, Region = "Global" }
 }
 
@@ -207,18 +216,37 @@ resource "aws_cloudwatch_metric_alarm" "cdn_hit_ratio" {
   provider = aws.us_east_1
 
   alarm_name          = "${var.name}-cdn-hit-ratio"
-  alarm_description   = "CloudFront served less than 70% of the pictures from its cache."
-  namespace           = "AWS/CloudFront"
-  metric_name         = "CacheHitRate"
-  dimensions          = local.cdn_dimensions
-  statistic           = "Average"
-  period              = 300
+  alarm_description   = "CloudFront served less than 70% of the pictures from its cache, of at least ${local.cdn_least_requests} requests in five minutes."
   evaluation_periods  = 3
   comparison_operator = "LessThanThreshold"
   threshold           = 70
   treat_missing_data  = "notBreaching"
   alarm_actions       = [local.topic_arn_us_east_1]
   ok_actions          = [local.topic_arn_us_east_1]
+
+  # A class that opens its first pictures in the morning misses the cache and worries nobody.
+  metric_query {
+    id          = "hit_percent"
+    label       = "Served from the cache in percent"
+    expression  = "IF(requests >= ${local.cdn_least_requests}, hits, 100)"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { hits = ["CacheHitRate", "Average"], requests = ["Requests", "Sum"] }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/CloudFront"
+        metric_name = metric_query.value[0]
+        dimensions  = local.cdn_dimensions
+        period      = 300
+        stat        = metric_query.value[1]
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "cdn_4xx" {
@@ -241,12 +269,14 @@ resource "aws_cloudwatch_metric_alarm" "cdn_4xx" {
 
 # Alarms on the jobs
 
+# By the store: SQS leaves messages out of its own age that were received three times or more, and
+# forgets what the queue lost.
 resource "aws_cloudwatch_metric_alarm" "oldest_job" {
   alarm_name          = "${var.name}-oldest-job"
-  alarm_description   = "A job has waited longer than ${var.oldest_job_limit_seconds} s."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = aws_sqs_queue.jobs.name }
+  alarm_description   = "An assignment has been pending longer than ${var.oldest_job_limit_seconds} s."
+  namespace           = local.metrics.namespace
+  metric_name         = local.metrics.oldest_pending
+  dimensions          = { (local.service_dimension) = "atelier-api" }
   statistic           = "Maximum"
   period              = 60
   evaluation_periods  = 5
@@ -307,6 +337,24 @@ resource "aws_cloudwatch_metric_alarm" "model_spend" {
   ok_actions          = [local.topic_arn]
 }
 
+resource "aws_cloudwatch_metric_alarm" "budget" {
+  count = var.budget_usd_per_day > 0 ? 1 : 0
+
+  alarm_name          = "${var.name}-budget"
+  alarm_description   = "More than 80% of the day's budget of ${var.budget_usd_per_day} USD is used. Where nothing is left, no more pictures are made until midnight (UTC)."
+  namespace           = local.metrics.namespace
+  metric_name         = local.metrics.budget_used
+  dimensions          = { (local.service_dimension) = "atelier-api" }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0.8 * var.budget_usd_per_day
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
+}
+
 # Dashboard
 
 locals {
@@ -316,7 +364,9 @@ locals {
   of_stage   = { for stage in ["generate", "optimize", "upload"] : stage => concat(["stage", stage], local.worker) }
 
   # Title, metrics, and what differs from a sum a minute in the stack's region.
-  widgets = [
+  widgets = concat(local.shared_widgets, [for widget in local.fleet_widgets : widget if local.has_fleet])
+
+  shared_widgets = [
     {
       title   = "Bucket size (GB)"
       stat    = "Average"
@@ -337,6 +387,7 @@ locals {
     { title = "CDN errors (%)", region = "us-east-1", stat = "Average", metrics = [for name in ["4xxErrorRate", "5xxErrorRate"] : concat(["AWS/CloudFront", name], local.cdn)] },
     { title = "CDN latency of the origin (ms)", region = "us-east-1", stat = "Average", metrics = [concat(["AWS/CloudFront", "OriginLatency"], local.cdn)] },
     { title = "Jobs waiting and in flight", stat = "Maximum", metrics = [for name in ["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"] : ["AWS/SQS", name, "QueueName", aws_sqs_queue.jobs.name]] },
+    { title = "Longest pending, by the store (s)", stat = "Maximum", metrics = [[local.metrics.namespace, local.metrics.oldest_pending, local.service_dimension, "atelier-api"]] },
     { title = "Age of the oldest job (s)", stat = "Maximum", metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.jobs.name]] },
     { title = "Dead letters", stat = "Maximum", metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name]] },
     { title = "Jobs by result", metrics = [for result in ["success", "failed", "released"] : concat([local.metrics.namespace, local.metrics.jobs, "result", result], local.worker)] },
@@ -344,11 +395,16 @@ locals {
     { title = "Slots", stat = "Average", metrics = [for name in [local.metrics.slots, local.metrics.slots_in_use, local.metrics.paused] : concat([local.metrics.namespace, name], local.worker)] },
     { title = "Model: calls and throttles", metrics = [for name in [local.metrics.model_calls, local.metrics.throttles] : concat([local.metrics.namespace, name], local.worker)] },
     { title = "Model: spend (USD)", period = 3600, metrics = [concat([local.metrics.namespace, local.metrics.model_cost], local.worker)] },
+    { title = "Guardrail: prompts declined", metrics = [concat([local.metrics.namespace, local.metrics.guardrail], local.worker)] },
+    { title = "Budget of the day (USD)", stat = "Maximum", metrics = [for name in [local.metrics.budget_used, local.metrics.budget_left] : [local.metrics.namespace, name, local.service_dimension, "atelier-api"]] },
+    { title = "Alerts", metrics = [for service in ["atelier-api", "atelier-worker"] : [local.metrics.namespace, local.metrics.alerts, local.service_dimension, service]] },
+  ]
+
+  fleet_widgets = [
     { title = "Fleet: running", stat = "Average", metrics = [for service, fleet in local.fleet : concat(fleet.running_metric, [{ label = service }])] },
     { title = "Fleet: CPU (%)", stat = "Average", metrics = [for service, fleet in local.fleet : concat(fleet.cpu_metric, [{ label = service }])] },
-    { title = "API: requests and errors", metrics = [for name in ["RequestCount", "HTTPCode_Target_4XX_Count", "HTTPCode_Target_5XX_Count"] : ["AWS/ApplicationELB", name, "LoadBalancer", aws_lb.api.arn_suffix]] },
-    { title = "API: latency p95 (s)", stat = "p95", metrics = [["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", aws_lb.api.arn_suffix]] },
-    { title = "Alerts", metrics = [for service in ["atelier-api", "atelier-worker"] : [local.metrics.namespace, local.metrics.alerts, local.service_dimension, service]] },
+    { title = "API: requests and errors", metrics = [for name in ["RequestCount", "HTTPCode_Target_4XX_Count", "HTTPCode_Target_5XX_Count"] : ["AWS/ApplicationELB", name, "LoadBalancer", one(aws_lb.api[*].arn_suffix)]] },
+    { title = "API: latency p95 (s)", stat = "p95", metrics = [["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", one(aws_lb.api[*].arn_suffix)]] },
   ]
 }
 

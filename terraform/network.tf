@@ -15,8 +15,10 @@ resource "aws_default_security_group" "this" {
 }
 
 locals {
-  zones     = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
-  nat_zones = var.nat_gateway_per_zone ? local.zones : slice(local.zones, 0, 1)
+  zones = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
+  # Without a fleet nothing is in the VPC, and what of it costs by the hour is left out.
+  has_fleet = var.fleet != "none"
+  nat_zones = slice(local.zones, 0, !local.has_fleet ? 0 : var.nat_gateway_per_zone ? var.zone_count : 1)
 }
 
 resource "aws_subnet" "public" {
@@ -94,7 +96,7 @@ resource "aws_route_table" "private" {
 }
 
 resource "aws_route" "nat" {
-  count = var.zone_count
+  count = local.has_fleet ? var.zone_count : 0
 
   route_table_id         = aws_route_table.private[count.index].id
   destination_cidr_block = "0.0.0.0/0"
@@ -146,11 +148,11 @@ resource "aws_vpc_endpoint" "s3" {
 
 locals {
   # Bedrock has an endpoint in its own region only; elsewhere the model is reached through NAT.
-  interface_endpoints = toset(concat(
+  interface_endpoints = toset(local.has_fleet ? concat(
     ["sqs", "logs", "ecr.api", "ecr.dkr", "secretsmanager"],
     var.fleet == "ec2" ? ["autoscaling"] : [],
     var.bedrock_region == var.aws_region ? ["bedrock-runtime"] : [],
-  ))
+  ) : [])
 }
 
 resource "aws_vpc_endpoint" "interface" {
@@ -198,12 +200,12 @@ locals {
   api_port    = 8080
   worker_port = 8081
 
-  public_ports = var.api_certificate_arn == null ? [80] : [80, 443]
+  public_ports = local.api_has_tls ? [80, 443] : [80]
   callers = {
     for pair in setproduct(var.api_ingress_cidrs, local.public_ports) :
     "${pair[0]}-${pair[1]}" => { cidr = pair[0], port = pair[1] }
   }
-  service_groups = { api = aws_security_group.api.id, worker = aws_security_group.worker.id }
+  service_groups = { api = aws_security_group.api.id, worker = aws_security_group.worker.id, operator = aws_security_group.operator.id }
   store_routes = {
     for pair in setproduct(keys(local.service_groups), var.store_cidrs) :
     "${pair[0]}-${pair[1]}" => { group = local.service_groups[pair[0]], cidr = pair[1] }
@@ -276,7 +278,7 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints" {
 # Flow logs
 
 resource "aws_cloudwatch_log_group" "flows" {
-  count = var.flow_logs ? 1 : 0
+  count = var.flow_logs && local.has_fleet ? 1 : 0
 
   name              = "/${var.name}/flows"
   retention_in_days = var.log_retention_days
@@ -284,7 +286,7 @@ resource "aws_cloudwatch_log_group" "flows" {
 }
 
 resource "aws_iam_role" "flows" {
-  count = var.flow_logs ? 1 : 0
+  count = var.flow_logs && local.has_fleet ? 1 : 0
 
   name        = "${var.name}-flows"
   description = "Writes the VPC's flow logs"
@@ -301,7 +303,7 @@ resource "aws_iam_role" "flows" {
 }
 
 resource "aws_iam_role_policy" "flows" {
-  count = var.flow_logs ? 1 : 0
+  count = var.flow_logs && local.has_fleet ? 1 : 0
 
   name = "write-logs"
   role = aws_iam_role.flows[0].id
@@ -317,7 +319,7 @@ resource "aws_iam_role_policy" "flows" {
 }
 
 resource "aws_flow_log" "this" {
-  count = var.flow_logs ? 1 : 0
+  count = var.flow_logs && local.has_fleet ? 1 : 0
 
   vpc_id          = aws_vpc.this.id
   traffic_type    = "ALL"

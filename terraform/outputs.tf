@@ -24,23 +24,66 @@ output "dead_letter_queue_url" {
 }
 
 output "api_address" {
-  description = "Address of the API. With a certificate, point its own name here."
-  value       = "${var.api_certificate_arn == null ? "http" : "https"}://${aws_lb.api.dns_name}"
+  description = "Address of the API, which clients and the smoke test use; `null` where `fleet` is `none`."
+  value       = local.has_fleet ? local.api_address : null
+}
+
+output "load_balancer_name" {
+  description = "DNS name of the API's load balancer: `api_domain` points here where no `api_zone_id` is given; `null` where `fleet` is `none`."
+  value       = one(aws_lb.api[*].dns_name)
 }
 
 output "repositories" {
   description = "Where to push the images: service -> repository URL."
-  value       = { for service, repository in aws_ecr_repository.service : service => repository.repository_url }
+  value       = merge({ for service, repository in aws_ecr_repository.service : service => repository.repository_url }, { operator = aws_ecr_repository.operator.repository_url })
 }
 
 output "release" {
-  description = "What runs where: the image tag, and the kind of fleet."
-  value       = { image_tag = var.image_tag, fleet = var.fleet }
+  description = "What runs where: the image tag, the AMI of the instances (`ec2`), and the kind of fleet."
+  value       = { image_tag = var.image_tag, ami_id = one(distinct([for fleet in module.ec2_fleet : fleet.ami_id])), fleet = var.fleet }
+}
+
+output "operator" {
+  description = "What `scripts/operator.sh` needs to run the operator's task; `null` where `fleet` is `none`."
+  value = local.has_fleet ? {
+    cluster           = aws_ecs_cluster.operator[0].name
+    task_definition   = local.operator_name
+    subnet_ids        = aws_subnet.private[*].id
+    security_group_id = aws_security_group.operator.id
+    log_group         = aws_cloudwatch_log_group.operator[0].name
+    region            = var.aws_region
+    roles             = { operator = aws_iam_role.operator.arn, api = aws_iam_role.api.arn, worker = aws_iam_role.worker.arn }
+  } : null
+}
+
+output "smoke_from" {
+  description = "Where the smoke test has to run: `outside`, where everybody may call the API, else `inside`, as the operator's task; `null` where `fleet` is `none`."
+  value       = !local.has_fleet ? null : local.api_is_open ? "outside" : "inside"
+}
+
+output "nat_addresses" {
+  description = "Addresses from which the services reach the store and the models of other regions. MongoDB Atlas refuses all that are not in its access list."
+  value       = aws_eip.nat[*].public_ip
+}
+
+output "identity_secret_arns" {
+  description = "Secrets that have to hold `SESSION_KEYS` and `AUTH_CLIENT_SECRET`, by name; empty without `auth_issuer`."
+  value       = local.identity_secrets
 }
 
 output "store_url_secret_arn" {
   description = "Secret that has to hold `STORE_URL`."
   value       = local.store_url_secret_arn
+}
+
+output "picture_private_key_secret_arn" {
+  description = "Secret that has to hold `CLOUDFRONT_PRIVATE_KEY`; `null` where pictures are public."
+  value       = one(aws_secretsmanager_secret.picture_private_key[*].arn)
+}
+
+output "picture_key_id" {
+  description = "`CLOUDFRONT_KEY_ID` of the API; `null` where pictures are public."
+  value       = local.pictures_are_private ? aws_cloudfront_public_key.pictures[local.picture_signing_key].id : null
 }
 
 output "fleet_names" {
@@ -49,8 +92,8 @@ output "fleet_names" {
 }
 
 output "role_arns" {
-  description = "Roles of the API, the worker and the deployment."
-  value       = { api = aws_iam_role.api.arn, worker = aws_iam_role.worker.arn, deploy = aws_iam_role.deploy.arn }
+  description = "Roles of the API, the worker, the deployment, a pull request's plan and the operator."
+  value       = { api = aws_iam_role.api.arn, worker = aws_iam_role.worker.arn, deploy = aws_iam_role.deploy.arn, plan = aws_iam_role.plan.arn, operator = aws_iam_role.operator.arn }
 }
 
 output "topic_arns" {

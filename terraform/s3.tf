@@ -187,7 +187,7 @@ resource "aws_s3_bucket_policy" "images" {
         ]
         Resource = "${aws_s3_bucket.images.arn}/${local.picture_prefix}*"
         Condition = {
-          StringNotEquals = { "aws:PrincipalArn" = [aws_iam_role.api.arn, aws_iam_role.worker.arn] }
+          StringNotEquals = { "aws:PrincipalArn" = [aws_iam_role.api.arn, aws_iam_role.worker.arn, aws_iam_role.operator.arn] }
           BoolIfExists    = { "aws:PrincipalIsAWSService" = "false" }
         }
       },

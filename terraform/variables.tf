@@ -244,14 +244,63 @@ variable "cdn_certificate_arn" {
 # Services
 
 variable "fleet" {
-  description = "What runs API and worker: `ec2` (Auto Scaling Groups) or `ecs` (Fargate)."
+  description = "What runs API and worker: `ec2` (Auto Scaling Groups), `ecs` (Fargate), or `none`: a Kubernetes cluster does, and only what it uses is made here."
   type        = string
   default     = "ec2"
   nullable    = false
 
   validation {
-    condition     = contains(["ec2", "ecs"], var.fleet)
-    error_message = "fleet must be ec2 or ecs."
+    condition     = contains(["ec2", "ecs", "none"], var.fleet)
+    error_message = "fleet must be ec2, ecs or none."
+  }
+}
+
+variable "kubernetes_namespace" {
+  description = "`fleet = \"none\"`: namespace of the service accounts `atelier-api` and `atelier-worker`, which may take the roles of these names."
+  type        = string
+  default     = "atelier"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.kubernetes_namespace))
+    error_message = "kubernetes_namespace must be 1 to 63 characters of a-z, 0-9 and hyphen, and begin and end with a letter or digit."
+  }
+}
+
+variable "kubernetes_oidc_provider_arn" {
+  description = "`fleet = \"none\"`: IAM OIDC provider of the EKS cluster, for IAM roles for service accounts (IRSA)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kubernetes_oidc_provider_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/[^/]+(/[^/]+)*$", var.kubernetes_oidc_provider_arn))
+    error_message = "kubernetes_oidc_provider_arn must be the ARN of an IAM OIDC provider."
+  }
+
+  validation {
+    condition     = var.kubernetes_oidc_provider_arn == null || var.fleet == "none"
+    error_message = "kubernetes_oidc_provider_arn needs fleet = \"none\": another fleet's roles are not a cluster's."
+  }
+}
+
+variable "kubernetes_cluster_name" {
+  description = "`fleet = \"none\"`: name of the EKS cluster whose Pod Identity agent hands out the roles; the other way than `kubernetes_oidc_provider_arn`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kubernetes_cluster_name == null || can(regex("^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$", var.kubernetes_cluster_name))
+    error_message = "kubernetes_cluster_name must be 1 to 100 characters of A-Z, a-z, 0-9, hyphen and underscore."
+  }
+
+  validation {
+    condition     = var.kubernetes_cluster_name == null || var.fleet == "none"
+    error_message = "kubernetes_cluster_name needs fleet = \"none\": another fleet's roles are not a cluster's."
+  }
+
+  validation {
+    condition     = var.fleet != "none" || (var.kubernetes_cluster_name == null) != (var.kubernetes_oidc_provider_arn == null)
+    error_message = "fleet = \"none\" needs either kubernetes_oidc_provider_arn (IRSA) or kubernetes_cluster_name (Pod Identity): without, no pod could take a role."
   }
 }
 
@@ -289,6 +338,39 @@ variable "worker_image" {
   }
 }
 
+variable "operator_image" {
+  description = "Image of the operator's task from elsewhere, instead of this installation's repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.operator_image == null || can(regex("^[a-z0-9][A-Za-z0-9._:/@-]*$", var.operator_image))
+    error_message = "operator_image must be the name of an image such as registry.example.org/atelier:1.0.0, or null."
+  }
+}
+
+variable "import_bucket" {
+  description = "Bucket of the portal's old pictures, which the operator's task may read while they are brought over (`atelier import --from-bucket`)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.import_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.import_bucket))
+    error_message = "import_bucket must be a bucket's name."
+  }
+}
+
+variable "smoke_api_key_secret_arn" {
+  description = "Secrets Manager secret in `aws_region` whose value is the API key of the smoke test, where the API wants one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.smoke_api_key_secret_arn == null || can(regex("^arn:[a-z-]+:secretsmanager:${var.aws_region}:[0-9]{12}:secret:.+$", var.smoke_api_key_secret_arn))
+    error_message = "smoke_api_key_secret_arn must be the ARN of a Secrets Manager secret in aws_region."
+  }
+}
+
 variable "collector_image" {
   description = "Image of the ADOT collector beside each service."
   type        = string
@@ -298,6 +380,51 @@ variable "collector_image" {
   validation {
     condition     = can(regex("^[a-z0-9][A-Za-z0-9._:/@-]*$", var.collector_image))
     error_message = "collector_image must be the name of an image such as registry.example.org/collector:1.0.0."
+  }
+}
+
+variable "picture_public_keys" {
+  description = "Public keys (PEM, RSA, 2048 bits) that check the addresses of pictures, the one that signs first; more while keys are rotated. Empty: whoever knows an address may see the picture."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    # A public RSA key of 2048 bits has 294 bytes, so 392 characters, as a SubjectPublicKeyInfo.
+    condition     = alltrue([for key in var.picture_public_keys : can(regex("^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+\n-----END PUBLIC KEY-----$", trimspace(key))) && length(replace(replace(trimspace(key), "/-----(BEGIN|END) PUBLIC KEY-----/", ""), "\n", "")) == 392])
+    error_message = "picture_public_keys must be public RSA keys of 2048 bits as PEM (openssl rsa -pubout), the only ones that CloudFront takes from us."
+  }
+
+  validation {
+    condition     = length(var.picture_public_keys) <= 5 && length(distinct([for key in var.picture_public_keys : trimspace(key)])) == length(var.picture_public_keys)
+    error_message = "picture_public_keys must be at most 5 different keys, as many as a key group takes."
+  }
+}
+
+variable "guardrail_id" {
+  description = "Id or ARN of a guardrail of Bedrock in `bedrock_region` that sees every prompt before a model does; needs `guardrail_version`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.guardrail_id == null || can(regex("^([a-z0-9]+|arn:[a-z-]+:bedrock:${var.bedrock_region}:[0-9]{12}:guardrail/[a-z0-9]+)$", var.guardrail_id))
+    error_message = "guardrail_id must be the id of a guardrail (a-z, 0-9), or its ARN in bedrock_region, where the workers apply it."
+  }
+
+  validation {
+    condition     = (var.guardrail_id == null) == (var.guardrail_version == null)
+    error_message = "guardrail_id and guardrail_version go together."
+  }
+}
+
+variable "guardrail_version" {
+  description = "Version of `guardrail_id`: a number, or `DRAFT`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.guardrail_version == null || can(regex("^([1-9][0-9]{0,7}|DRAFT)$", var.guardrail_version))
+    error_message = "guardrail_version must be a number from 1 to 99999999, or DRAFT."
   }
 }
 
@@ -443,6 +570,30 @@ variable "create_limit_per_minute" {
   }
 }
 
+variable "budget_usd_per_day" {
+  description = "`BUDGET_USD_PER_DAY`: US dollars that all calls to models may cost a day (UTC); 0 means no limit."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.budget_usd_per_day >= 0 && var.budget_usd_per_day <= 1000000
+    error_message = "budget_usd_per_day must be a number from 0 to 1000000: no service starts with more."
+  }
+}
+
+variable "budget_usd_per_teacher_per_day" {
+  description = "`BUDGET_USD_PER_TEACHER_PER_DAY`: US dollars that the calls to models for one teacher may cost a day (UTC); 0 means no limit."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.budget_usd_per_teacher_per_day >= 0 && var.budget_usd_per_teacher_per_day <= 1000000
+    error_message = "budget_usd_per_teacher_per_day must be a number from 0 to 1000000: no service starts with more."
+  }
+}
+
 variable "reuse" {
   description = "`REUSE`: whose pictures of the same prompt are used again: `teacher`, `all` or `off`."
   type        = string
@@ -467,8 +618,65 @@ variable "webp_quality" {
   }
 }
 
+variable "auth_issuer" {
+  description = "`AUTH_ISSUER`: the identity provider (OpenID Connect) that says who calls. `null` lets everybody who reaches the API do everything. docs/IDENTITY.md has each provider's steps."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.auth_issuer == null || can(regex("^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[^\\s?#]*)?$", var.auth_issuer))
+    error_message = "auth_issuer must be an address such as https://id.example.org/realms/school."
+  }
+}
+
+variable "auth_client_id" {
+  description = "`AUTH_CLIENT_ID`: what the identity provider calls Atelier."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.auth_client_id == null) == (var.auth_issuer == null)
+    error_message = "auth_client_id and auth_issuer need each other."
+  }
+}
+
+variable "auth_client_is_public" {
+  description = "Whether the identity provider gave Atelier no secret. Otherwise a secret is made, to be filled by hand with `AUTH_CLIENT_SECRET`."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "auth_environment" {
+  description = "More of the identity provider's options: `AUTH_AUDIENCE`, `AUTH_SCOPES`, `AUTH_ROLES_CLAIM`, `AUTH_ROLES`, `AUTH_TEACHER_CLAIM`."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.auth_environment) : contains(["AUTH_AUDIENCE", "AUTH_SCOPES", "AUTH_ROLES_CLAIM", "AUTH_ROLES", "AUTH_TEACHER_CLAIM"], name)])
+    error_message = "auth_environment may hold AUTH_AUDIENCE, AUTH_SCOPES, AUTH_ROLES_CLAIM, AUTH_ROLES and AUTH_TEACHER_CLAIM; secrets go to Secrets Manager."
+  }
+}
+
+variable "public_url" {
+  description = "`PUBLIC_URL`: the address that people open, such as `https://atelier.example.org`. `null` is `api_domain`, where that is given."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.public_url == null || can(regex("^https://[A-Za-z0-9.-]+(:[0-9]+)?/?$", var.public_url))
+    error_message = "public_url must be an address such as https://atelier.example.org."
+  }
+
+  validation {
+    condition     = var.public_url != null || var.auth_issuer == null || (var.api_domain != null && local.api_has_tls)
+    error_message = "public_url must be set with auth_issuer, unless api_domain has TLS (api_certificate_arn or api_zone_id): the provider sends people back to it."
+  }
+}
+
 variable "api_environment" {
-  description = "More of the API's environment: the identity provider's `AUTH_*`, or `AUTH = \"off\"`."
+  description = "More of the API's environment, or `AUTH = \"off\"`, which counts only without `auth_issuer`."
   type        = map(string)
   default     = { AUTH = "off" }
   nullable    = false
@@ -476,6 +684,11 @@ variable "api_environment" {
   validation {
     condition     = lookup(var.api_environment, "AUTH", "off") == "off"
     error_message = "api_environment's AUTH must be off or absent: the API does not start with another."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.api_environment) : !startswith(name, "AUTH_") && name != "SESSION_KEYS"])
+    error_message = "api_environment may hold no AUTH_* and no SESSION_KEYS: they go by auth_issuer, auth_client_id, auth_environment and Secrets Manager."
   }
 }
 
@@ -675,6 +888,44 @@ variable "api_certificate_arn" {
   }
 }
 
+variable "api_domain" {
+  description = "The API's own name, such as `pictures.example.org`. Clients and the smoke test use it; a certificate needs it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_domain == null || can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$", var.api_domain))
+    error_message = "api_domain must be a domain name such as pictures.example.org, in lower case, without scheme, port and path."
+  }
+}
+
+variable "api_zone_id" {
+  description = "Route 53 zone of `api_domain`: its record is made there, and its certificate where `api_certificate_arn` names none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_zone_id == null || can(regex("^Z[A-Z0-9]{1,31}$", var.api_zone_id))
+    error_message = "api_zone_id must be the id of a Route 53 zone such as Z0123456789ABCDEFGHIJ."
+  }
+
+  validation {
+    condition     = var.api_zone_id == null || var.api_domain != null
+    error_message = "api_zone_id needs api_domain, the name that is put into the zone."
+  }
+}
+
+locals {
+  api_has_tls = var.api_certificate_arn != null || var.api_zone_id != null
+}
+
+variable "api_internal" {
+  description = "Put the API's load balancer into the private subnets, without public addresses: for callers of this VPC and of networks that are joined to it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "api_ingress_cidrs" {
   description = "Who may call the API's load balancer. Empty means nobody yet."
   type        = list(string)
@@ -688,13 +939,13 @@ variable "api_ingress_cidrs" {
 
   validation {
     # Two halves are the whole: what is wider than the largest network that anybody owns is open.
-    condition     = alltrue([for cidr in var.api_ingress_cidrs : try(tonumber(split("/", cidr)[1]) >= 8, true)]) || (var.api_certificate_arn != null && lookup(var.api_environment, "AUTH", "") != "off")
-    error_message = "api_ingress_cidrs may hold 0.0.0.0/0, or another range wider than a /8, only with api_certificate_arn and with authentication (no AUTH = \"off\" in api_environment): everybody could read the traffic and spend the model's budget."
+    condition     = alltrue([for cidr in var.api_ingress_cidrs : try(tonumber(split("/", cidr)[1]) >= 8, true)]) || (local.api_has_tls && var.auth_issuer != null)
+    error_message = "api_ingress_cidrs may hold 0.0.0.0/0, or another range wider than a /8, only with api_certificate_arn (or api_zone_id) and auth_issuer: everybody could read the traffic and spend the model's budget."
   }
 }
 
 variable "waf_requests_per_5_minutes" {
-  description = "Requests that one address may make in five minutes before the WAF blocks it; `null` means no WAF."
+  description = "Requests that one address may make in five minutes before the WAF blocks it. `null` means 10000 where everybody may call (a range wider than a /8), else no WAF."
   type        = number
   default     = null
 
@@ -798,6 +1049,27 @@ variable "github_environment" {
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]+$", var.github_environment))
     error_message = "github_environment must be a name of letters, digits, underscore and hyphen."
+  }
+}
+
+variable "github_subject" {
+  description = "Subject (`sub`) of the deployment's OIDC token. `null` is `repo:OWNER/NAME:environment:ENVIRONMENT`. Repositories made or renamed since 15 July 2026 have ids in it: `repo:OWNER@ID/NAME@ID:environment:ENVIRONMENT`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_subject == null || can(regex("^repo:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+|@[0-9]+/[A-Za-z0-9_.-]+@[0-9]+):environment:[A-Za-z0-9_-]+$", var.github_subject))
+    error_message = "github_subject must be repo:OWNER/NAME:environment:ENVIRONMENT or repo:OWNER@ID/NAME@ID:environment:ENVIRONMENT, without wildcards."
+  }
+
+  validation {
+    condition     = var.github_subject == null || var.github_repository != null
+    error_message = "github_subject needs github_repository."
+  }
+
+  validation {
+    condition     = var.github_subject == null || var.github_repository == null || replace(coalesce(var.github_subject, "none"), "/@[0-9]+/", "") == "repo:${coalesce(var.github_repository, "none")}:environment:${var.github_environment}"
+    error_message = "github_subject must name github_repository and github_environment."
   }
 }
 

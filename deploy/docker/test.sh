@@ -95,7 +95,7 @@ build() {
         strip -o "$work/build/out/$binary" "$binaries/$binary"
     done
     bud base
-    for target in atelier api worker; do
+    for target in atelier api worker operator; do
         bud "$target" --build-context base=container-image://localhost/base --build-context build="$work/build"
         "${buildah[@]}" from --name "$target" "localhost/$target" >/dev/null
     done
@@ -183,6 +183,9 @@ build
 describes_itself api atelier-api
 describes_itself worker atelier-worker
 describes_itself atelier atelier
+in_operator() { "${buildah[@]}" run --isolation chroot operator -- operator "$@"; }
+in_operator audit --help >/dev/null || fail "the operator image has no atelier"
+[ "$(in_operator smoke 2>&1 | head -c 5)" = Makes ] || fail "the operator image has no smoke test"
 
 for name in api worker atelier; do listen[$name]=127.0.0.1:$(free_port); done
 mkdir "$work/data"

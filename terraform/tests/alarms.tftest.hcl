@@ -66,7 +66,7 @@ run "pictures" {
   command = plan
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.cdn_hit_ratio.namespace == "AWS/CloudFront" && aws_cloudwatch_metric_alarm.cdn_hit_ratio.metric_name == "CacheHitRate" && aws_cloudwatch_metric_alarm.cdn_hit_ratio.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.cdn_hit_ratio.threshold == 70 && aws_cloudwatch_metric_alarm.cdn_hit_ratio.period == 300 && aws_cloudwatch_metric_alarm.cdn_hit_ratio.statistic == "Average" && aws_cloudwatch_metric_alarm.cdn_hit_ratio.treat_missing_data == "notBreaching"
+    condition     = { for query in aws_cloudwatch_metric_alarm.cdn_hit_ratio.metric_query : query.id => one(query.metric).metric_name if length(query.metric) > 0 } == { hits = "CacheHitRate", requests = "Requests" } && aws_cloudwatch_metric_alarm.cdn_hit_ratio.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.cdn_hit_ratio.threshold == 70 && aws_cloudwatch_metric_alarm.cdn_hit_ratio.treat_missing_data == "notBreaching"
     error_message = "CDN hit ratio below 70%."
   }
 
@@ -76,7 +76,7 @@ run "pictures" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.cdn_hit_ratio.dimensions == tomap({ DistributionId = "E0EXAMPLE", Region = "Global" })
+    condition     = alltrue([for query in aws_cloudwatch_metric_alarm.cdn_hit_ratio.metric_query : one(query.metric).dimensions == tomap({ DistributionId = "E0EXAMPLE", Region = "Global" }) if length(query.metric) > 0])
     error_message = "Of this distribution."
   }
 
@@ -96,7 +96,7 @@ run "pictures" {
   }
 
   assert {
-    condition     = one([for query in aws_cloudwatch_metric_alarm.bucket_size.metric_query : query.expression if query.return_data == true]) == "FILL(m0, 0) + FILL(m1, 0) + FILL(m2, 0) + FILL(m3, 0) + FILL(m4, 0) + FILL(m5, 0) + FILL(m6, 0) + FILL(m7, 0) + FILL(m8, 0) + FILL(m9, 0)"
+    condition     = one([for query in aws_cloudwatch_metric_alarm.bucket_size.metric_query : query.expression if query.return_data == true]) == "SUM(METRICS())"
     error_message = "They are summed."
   }
 
@@ -124,7 +124,7 @@ run "jobs" {
   command = plan
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.oldest_job.namespace == "AWS/SQS" && aws_cloudwatch_metric_alarm.oldest_job.metric_name == "ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.oldest_job.comparison_operator == "GreaterThanThreshold" && aws_cloudwatch_metric_alarm.oldest_job.threshold == 900 && aws_cloudwatch_metric_alarm.oldest_job.period == 60 && aws_cloudwatch_metric_alarm.oldest_job.statistic == "Maximum" && aws_cloudwatch_metric_alarm.oldest_job.treat_missing_data == "notBreaching"
+    condition     = aws_cloudwatch_metric_alarm.oldest_job.namespace == "Atelier" && aws_cloudwatch_metric_alarm.oldest_job.metric_name == "atelier.oldest_pending" && aws_cloudwatch_metric_alarm.oldest_job.comparison_operator == "GreaterThanThreshold" && aws_cloudwatch_metric_alarm.oldest_job.threshold == 900 && aws_cloudwatch_metric_alarm.oldest_job.period == 60 && aws_cloudwatch_metric_alarm.oldest_job.statistic == "Maximum" && aws_cloudwatch_metric_alarm.oldest_job.treat_missing_data == "notBreaching"
     error_message = "The oldest job waits longer than 15 minutes."
   }
 
@@ -134,7 +134,7 @@ run "jobs" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.dead_letters.dimensions == tomap({ QueueName = "atelier-dead-letters" }) && aws_cloudwatch_metric_alarm.oldest_job.dimensions == tomap({ QueueName = "atelier-jobs" })
+    condition     = aws_cloudwatch_metric_alarm.dead_letters.dimensions == tomap({ QueueName = "atelier-dead-letters" }) && aws_cloudwatch_metric_alarm.oldest_job.dimensions == tomap({ "service.name" = "atelier-api" })
     error_message = "Each on its queue."
   }
 
@@ -151,6 +151,33 @@ run "jobs" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.model_spend.namespace == "Atelier" && aws_cloudwatch_metric_alarm.model_spend.metric_name == "atelier.model_cost" && aws_cloudwatch_metric_alarm.model_spend.comparison_operator == "GreaterThanThreshold" && aws_cloudwatch_metric_alarm.model_spend.threshold == 50 && aws_cloudwatch_metric_alarm.model_spend.period == 86400 && aws_cloudwatch_metric_alarm.model_spend.statistic == "Sum" && aws_cloudwatch_metric_alarm.model_spend.treat_missing_data == "notBreaching"
     error_message = "The models cost more than 50 USD a day."
+  }
+}
+
+run "no_budget" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.budget) == 0
+    error_message = "Without a budget none is watched."
+  }
+}
+
+run "budget" {
+  command = plan
+
+  variables {
+    budget_usd_per_day = 25
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.budget[0].metric_name == "atelier.budget_used" && aws_cloudwatch_metric_alarm.budget[0].threshold == 20 && aws_cloudwatch_metric_alarm.budget[0].statistic == "Maximum" && aws_cloudwatch_metric_alarm.budget[0].dimensions == tomap({ "service.name" = "atelier-api" })
+    error_message = "More than 80% of the budget is used."
+  }
+
+  assert {
+    condition     = local.services.api.environment.BUDGET_USD_PER_DAY == "25" && local.services.worker.environment.BUDGET_USD_PER_DAY == "25"
+    error_message = "API and workers know the budget."
   }
 }
 

@@ -127,10 +127,10 @@ run "only_cloudfront_and_the_roles" {
         Resource  = "arn:aws:s3:::images-bucket/generated_images/*"
         Condition = {
           BoolIfExists    = { "aws:PrincipalIsAWSService" = "false" }
-          StringNotEquals = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/atelier-api", "arn:aws:iam::123456789012:role/atelier-worker"] }
+          StringNotEquals = { "aws:PrincipalArn" = [aws_iam_role.api.arn, aws_iam_role.worker.arn, aws_iam_role.operator.arn] }
         }
     }]
-    error_message = "Pictures are denied to everyone but the two roles and CloudFront."
+    error_message = "Pictures are denied to everyone but the services, the operator and CloudFront."
   }
 
   assert {

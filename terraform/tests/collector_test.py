@@ -76,7 +76,7 @@ class Names(unittest.TestCase):
             self.assertIn(f'"{name}"', code, f"no code reads {name}")
 
     def test_terraform_knows_the_models_that_the_worker_knows(self):
-        spec = (STACK.parent / "worker/src/generate/spec.rs").read_text()
+        spec = (STACK.parent / "shared/domain/src/model.rs").read_text()
         variables = (STACK / "variables.tf").read_text()
         editing = re.search(r"const EDITING: .*?= \[(.*?)\];", spec, re.S)[1]
         edits = set(re.findall(r'"([^"]+)"', editing)) | {"stable-diffusion-xl"}
@@ -99,7 +99,7 @@ class Names(unittest.TestCase):
                 compared.add(name)
                 here = ranges[name.upper()]
                 self.assertTrue(here[0] <= float(least) <= float(most) <= here[1], f"{name}: {least} to {most}, the code {here}")
-        numbers = {"claim_seconds", "grace_seconds", "max_attempts", "give_up_seconds", "create_limit_per_minute", "webp_quality"}
+        numbers = {"claim_seconds", "grace_seconds", "max_attempts", "give_up_seconds", "create_limit_per_minute", "webp_quality", "budget_usd_per_day", "budget_usd_per_teacher_per_day"}
         self.assertEqual(compared, numbers)
 
 

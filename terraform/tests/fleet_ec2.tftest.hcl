@@ -115,9 +115,10 @@ run "scaling_events_cost_nothing" {
 
   assert {
     condition = (
-      one(aws_autoscaling_group.this.initial_lifecycle_hook).lifecycle_transition == "autoscaling:EC2_INSTANCE_TERMINATING" &&
-      one(aws_autoscaling_group.this.initial_lifecycle_hook).default_result == "CONTINUE" &&
-      one(aws_autoscaling_group.this.initial_lifecycle_hook).heartbeat_timeout == 120
+      local.drain_hook == "atelier-worker-drain" &&
+      one([for hook in aws_autoscaling_group.this.initial_lifecycle_hook : hook.default_result if hook.lifecycle_transition == "autoscaling:EC2_INSTANCE_TERMINATING"]) == "CONTINUE" &&
+      one([for hook in aws_autoscaling_group.this.initial_lifecycle_hook : hook.heartbeat_timeout if hook.lifecycle_transition == "autoscaling:EC2_INSTANCE_TERMINATING"]) == 120 &&
+      one([for hook in aws_autoscaling_group.this.initial_lifecycle_hook : hook.default_result if hook.lifecycle_transition == "autoscaling:EC2_INSTANCE_LAUNCHING"]) == "ABANDON"
     )
     error_message = "An instance ends only after its drain, for which it has longer than GRACE_SECONDS."
   }
@@ -319,8 +320,8 @@ run "the_first_job_wakes_an_empty_fleet" {
   }
 
   assert {
-    condition     = [for query in aws_cloudwatch_metric_alarm.wake[0].metric_query : query.expression if query.return_data == true] == ["IF(FILL(running, 0) > 0, 0, visible)"]
-    error_message = "Only where none runs; a fleet that says nothing has none."
+    condition     = [for query in aws_cloudwatch_metric_alarm.wake[0].metric_query : query.expression if query.return_data == true] == ["IF(FILL(running, REPEAT) > 0, 0, visible)"]
+    error_message = "Only where none runs; a fleet whose metric is late has as many as before."
   }
 
   assert {
@@ -388,7 +389,7 @@ run "api" {
   }
 
   assert {
-    condition     = aws_lb_target_group.api.target_type == "instance" && one(aws_lb_target_group.api.health_check).path == "/health/ready" && aws_lb_target_group.api.port == 8080
+    condition     = aws_lb_target_group.api[0].target_type == "instance" && one(aws_lb_target_group.api[0].health_check).path == "/health/live" && aws_lb_target_group.api[0].port == 8080
     error_message = "The load balancer asks whether an instance is ready."
   }
 
@@ -399,7 +400,7 @@ run "api" {
 
   assert {
     condition = alltrue([
-      for name in ["S3_BUCKET_NAME", "CLOUDFRONT_DOMAIN", "AWS_REGION", "BEDROCK_REGION", "BEDROCK_MODELS", "SQS_QUEUE_URL", "SQS_DEAD_LETTER_QUEUE_URL", "CLAIM_SECONDS", "GRACE_SECONDS", "MAX_ATTEMPTS", "GIVE_UP_SECONDS", "REUSE", "LISTEN_ADDR", "OTEL_EXPORTER_OTLP_ENDPOINT"] :
+      for name in ["S3_BUCKET_NAME", "CLOUDFRONT_DOMAIN", "AWS_REGION", "BEDROCK_REGION", "BEDROCK_MODELS", "SQS_QUEUE_URL", "SQS_DEAD_LETTER_QUEUE_URL", "CLAIM_SECONDS", "GRACE_SECONDS", "MAX_ATTEMPTS", "GIVE_UP_SECONDS", "REUSE", "BUDGET_USD_PER_DAY", "BUDGET_USD_PER_TEACHER_PER_DAY", "LISTEN_ADDR", "OTEL_EXPORTER_OTLP_ENDPOINT"] :
       contains(keys(local.services.api.environment), name) && contains(keys(local.services.worker.environment), name)
     ])
     error_message = "Both get the whole environment."

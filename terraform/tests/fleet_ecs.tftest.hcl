@@ -24,7 +24,7 @@ run "chosen" {
   }
 
   assert {
-    condition     = aws_lb_target_group.api.target_type == "ip"
+    condition     = aws_lb_target_group.api[0].target_type == "ip"
     error_message = "The load balancer reaches tasks by address."
   }
 
@@ -273,8 +273,8 @@ run "the_first_job_wakes_an_empty_fleet" {
   }
 
   assert {
-    condition     = [for query in aws_cloudwatch_metric_alarm.wake[0].metric_query : query.expression if query.return_data == true] == ["IF(FILL(running, 0) > 0, 0, visible)"]
-    error_message = "Only where none runs; a fleet that says nothing has none."
+    condition     = [for query in aws_cloudwatch_metric_alarm.wake[0].metric_query : query.expression if query.return_data == true] == ["IF(FILL(running, REPEAT) > 0, 0, visible)"]
+    error_message = "Only where none runs; a fleet whose metric is late has as many as before."
   }
 
   assert {

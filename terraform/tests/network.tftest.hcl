@@ -114,7 +114,7 @@ run "doors" {
   }
 
   assert {
-    condition     = { for rule in aws_vpc_security_group_egress_rule.https : rule.from_port => rule.to_port... } == { "443" = [443, 443] }
+    condition     = { for rule in aws_vpc_security_group_egress_rule.https : rule.from_port => rule.to_port... } == { "443" = [443, 443, 443] }
     error_message = "The services leave by HTTPS,"
   }
 
@@ -143,7 +143,7 @@ run "callers" {
   }
 
   assert {
-    condition     = keys(aws_vpc_security_group_ingress_rule.callers) == ["203.0.113.7/32-80"] && aws_lb_listener.http.default_action[0].type == "forward" && length(aws_lb_listener.https) == 0
+    condition     = keys(aws_vpc_security_group_ingress_rule.callers) == ["203.0.113.7/32-80"] && aws_lb_listener.http[0].default_action[0].type == "forward" && length(aws_lb_listener.https) == 0
     error_message = "Without a certificate a named caller comes by HTTP."
   }
 }
@@ -154,12 +154,14 @@ run "the_world" {
   variables {
     api_ingress_cidrs          = ["0.0.0.0/0"]
     api_certificate_arn        = "arn:aws:acm:us-west-2:123456789012:certificate/1"
-    api_environment            = { AUTH_ISSUER = "https://id.example.org" }
+    auth_issuer                = "https://id.example.org"
+    auth_client_id             = "atelier"
+    public_url                 = "https://atelier.example.org"
     waf_requests_per_5_minutes = 2000
   }
 
   assert {
-    condition     = keys(aws_vpc_security_group_ingress_rule.callers) == ["0.0.0.0/0-443", "0.0.0.0/0-80"] && aws_lb_listener.http.default_action[0].type == "redirect" && aws_lb_listener.https[0].ssl_policy == "ELBSecurityPolicy-TLS13-1-2-2021-06"
+    condition     = keys(aws_vpc_security_group_ingress_rule.callers) == ["0.0.0.0/0-443", "0.0.0.0/0-80"] && aws_lb_listener.http[0].default_action[0].type == "redirect" && aws_lb_listener.https[0].ssl_policy == "ELBSecurityPolicy-TLS13-1-2-2021-06"
     error_message = "With a certificate the world comes by TLS 1.2 or newer."
   }
 

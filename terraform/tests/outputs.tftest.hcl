@@ -59,6 +59,15 @@ override_resource {
   }
 }
 
+override_resource {
+  target          = aws_ecr_repository.operator
+  override_during = plan
+  values = {
+    arn            = "arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-operator"
+    repository_url = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-operator"
+  }
+}
+
 run "addresses" {
   command = plan
 
@@ -78,7 +87,7 @@ run "addresses" {
   }
 
   assert {
-    condition     = output.repositories == { api = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-api", worker = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-worker" }
+    condition     = output.repositories == { api = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-api", worker = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-worker", operator = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-operator" }
     error_message = "Repositories."
   }
 }

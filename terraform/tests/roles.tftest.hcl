@@ -69,6 +69,15 @@ override_resource {
 }
 
 override_resource {
+  target          = aws_ecr_repository.operator
+  override_during = plan
+  values = {
+    arn            = "arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-operator"
+    repository_url = "123456789012.dkr.ecr.us-west-2.amazonaws.com/atelier/atelier-operator"
+  }
+}
+
+override_resource {
   target          = aws_ecr_repository.service["api"]
   override_during = plan
   values = {
@@ -116,7 +125,7 @@ run "every_new_instance_has_the_role" {
   }
 
   assert {
-    condition     = one(jsondecode(aws_iam_role.worker.assume_role_policy).Statement).Principal.Service == "ec2.amazonaws.com"
+    condition     = jsondecode(aws_iam_role.worker.assume_role_policy).Statement[*].Principal.Service == ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]
     error_message = "An instance may take the role."
   }
 
@@ -159,6 +168,11 @@ run "queues_and_models" {
   }
 
   assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.worker.policy).Statement : statement.Condition if statement.Sid == "MarketplaceKnowsNoResource"]) == { StringEquals = { "aws:CalledViaLast" = "bedrock.amazonaws.com" } }
+    error_message = "Only Bedrock subscribes to a model in its name."
+  }
+
+  assert {
     condition     = one([for statement in jsondecode(aws_iam_role_policy.api.policy).Statement : statement if statement.Sid == "Jobs"]).Resource == "arn:aws:sqs:us-west-2:123456789012:atelier-jobs" && toset(one([for statement in jsondecode(aws_iam_role_policy.api.policy).Statement : statement if statement.Sid == "Jobs"]).Action) == toset(["sqs:GetQueueAttributes", "sqs:SendMessage"])
     error_message = "The API sends jobs."
   }
@@ -174,16 +188,16 @@ run "nothing_is_granted_on_everything" {
 
   assert {
     condition = toset(flatten([
-      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy]) : [
+      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy, aws_iam_role_policy.operator.policy], aws_iam_role_policy.operator_start[*].policy) : [
         for statement in jsondecode(policy).Statement : statement.Sid if contains(flatten([statement.Resource]), "*")
       ]
-    ])) == toset(["DescribesKnowNoResource", "RegistryLoginKnowsNoResource", "TracesKnowNoResource"])
+    ])) == toset(["DescribesKnowNoResource", "MarketplaceKnowsNoResource", "RegistryLoginKnowsNoResource", "TracesKnowNoResource"])
     error_message = "Only what AWS gives no name to is granted on all resources."
   }
 
   assert {
     condition = alltrue(flatten([
-      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy]) : [
+      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy, aws_iam_role_policy.operator.policy], aws_iam_role_policy.operator_start[*].policy) : [
         for statement in jsondecode(policy).Statement : [for action in flatten([statement.Action]) : !endswith(action, ":*") && action != "*"]
       ]
     ]))
@@ -209,16 +223,16 @@ run "nothing_is_granted_on_everything_on_ecs" {
 
   assert {
     condition = toset(flatten([
-      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy]) : [
+      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy, aws_iam_role_policy.operator.policy], aws_iam_role_policy.operator_start[*].policy) : [
         for statement in jsondecode(policy).Statement : statement.Sid if contains(flatten([statement.Resource]), "*")
       ]
-    ])) == toset(["DescribesKnowNoResource", "RegistryLoginKnowsNoResource", "TracesKnowNoResource"])
+    ])) == toset(["DescribesKnowNoResource", "MarketplaceKnowsNoResource", "RegistryLoginKnowsNoResource", "TracesKnowNoResource"])
     error_message = "Only what AWS gives no name to is granted on all resources."
   }
 
   assert {
     condition = alltrue(flatten([
-      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy]) : [
+      for policy in concat(aws_iam_role_policy.api_pictures[*].policy, aws_iam_role_policy.worker_pictures[*].policy, [aws_iam_role_policy.api.policy, aws_iam_role_policy.worker.policy], values(aws_iam_role_policy.telemetry)[*].policy, values(aws_iam_role_policy.instance)[*].policy, aws_iam_role_policy.execution[*].policy, [aws_iam_role_policy.deploy_images.policy, aws_iam_role_policy.deploy_release.policy, aws_iam_role_policy.deploy_plan.policy, aws_iam_role_policy.operator.policy], aws_iam_role_policy.operator_start[*].policy) : [
         for statement in jsondecode(policy).Statement : [for action in flatten([statement.Action]) : !endswith(action, ":*") && action != "*"]
       ]
     ]))
@@ -324,13 +338,29 @@ run "deploy_by_oidc" {
   }
 
   assert {
-    condition     = toset(one([for statement in jsondecode(aws_iam_role_policy.deploy_images.policy).Statement : statement if statement.Sid == "Push"]).Resource) == toset(["arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-api", "arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-worker"])
+    condition     = toset(one([for statement in jsondecode(aws_iam_role_policy.deploy_images.policy).Statement : statement if statement.Sid == "Push"]).Resource) == toset(["arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-api", "arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-worker", "arn:aws:ecr:us-west-2:123456789012:repository/atelier/atelier-operator"])
     error_message = "It pushes to the two repositories."
   }
 
   assert {
     condition     = toset(one([for statement in jsondecode(aws_iam_role_policy.deploy_release.policy).Statement : statement if statement.Sid == "HandOnTheServicesRoles"]).Resource) == toset(["arn:aws:iam::123456789012:role/atelier-api", "arn:aws:iam::123456789012:role/atelier-worker"])
     error_message = "It hands on the services' roles and no other."
+  }
+}
+
+run "a_pull_request_plans_with_a_role_that_reads" {
+  command = plan
+
+  variables {
+    github_repository      = "school/atelier"
+    terraform_state_bucket = "state"
+  }
+
+  assert {
+    condition = alltrue(flatten([for policy in [aws_iam_role_policy.plan.policy, aws_iam_role_policy.plan_state[0].policy] : [
+      for action in flatten([for statement in jsondecode(policy).Statement : statement.Action]) : can(regex("^[a-z0-9-]+:(Get|List|Describe)", action))
+    ]]))
+    error_message = "It changes nothing, not even the state."
   }
 }
 

@@ -65,12 +65,19 @@ checkov --directory . --framework terraform --compact --quiet 2>"$logs/checkov" 
 
 step "documentation"
 python tests/docs_test.py
+python tests/readme_test.py
 
 step "collector"
 python tests/collector_test.py
 
 step "user data"
 python tests/userdata_test.py
+
+step "alarms"
+python tests/alarm_test.py
+
+step "CloudFront function"
+python tests/cdn_function_test.py
 
 step "test"
 terraform test -no-color

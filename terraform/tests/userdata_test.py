@@ -41,6 +41,8 @@ VARIABLES = {
     "log_group": "/atelier/worker",
     "stop_seconds": 30,
     "drain_hook": "atelier-worker-drain",
+    "launch_hook": "atelier-worker-launch",
+    "port": 8081,
     "collector_image": "collector:1",
 }
 
@@ -84,7 +86,7 @@ case $1 in
   enable)
     for unit in "${@:3}"; do
       # The watcher is started by the test, which waits for its end.
-      if [ "$unit" = docker.service ] || [ "$unit" = atelier-drain.service ]; then continue; fi
+      case $unit in docker.service | atelier-drain.service | atelier-watch.service) continue ;; esac
       setsid bash -c "exec $(line "$unit" ExecStart)" >>"$SANDBOX/$unit.out" 2>&1 </dev/null &
     done
     ;;
@@ -134,7 +136,7 @@ class Metadata(http.server.BaseHTTPRequestHandler):
 def render() -> str:
     """The user data, as Terraform renders it."""
     variables = VARIABLES | {"collector_config": COLLECTOR.read_text()}
-    for name in ("run", "drain"):
+    for name in ("run", "drain", "watch"):
         variables[f"{name}_script"] = (MODULE / "files" / f"{name}.sh").read_text()
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "variables.json").write_text(json.dumps(variables))
@@ -213,7 +215,7 @@ class UserData(unittest.TestCase):
 
     def test_shellcheck_finds_nothing(self):
         self.boot()
-        scripts = [self.sandbox / "user-data.sh", self.root / "usr/local/bin/atelier-run", self.root / "usr/local/bin/atelier-drain"]
+        scripts = [self.sandbox / "user-data.sh", self.root / "usr/local/bin/atelier-run", self.root / "usr/local/bin/atelier-drain", self.root / "usr/local/bin/atelier-watch"]
         found = subprocess.run(["shellcheck", "--shell=bash", *map(str, scripts)], capture_output=True, text=True)
         self.assertEqual(found.returncode, 0, found.stdout)
 
@@ -260,6 +262,61 @@ class UserData(unittest.TestCase):
         Metadata.answers = Metadata.answers | {"spot/instance-action": '{"action": "terminate"}'}
         self.assertEqual(watcher.wait(30), 0)
         self.assertEqual(self.log(), ["serving", "draining", "drained", "completed"])
+
+    def lives(self, port: int) -> http.server.ThreadingHTTPServer:
+        """A service that answers /health/live on `port`; 0 takes one that is free."""
+
+        class Live(Metadata):
+            def do_GET(self):
+                self.answer(200 if self.path == "/health/live" else 404, "")
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Live)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    def watch_health(self, port: int) -> subprocess.Popen:
+        fleet = self.root / "etc/atelier/fleet.sh"
+        fleet.write_text(fleet.read_text().replace("PORT='8081'", f"PORT='{port}'"))
+        environment = self.environment | {"BOOT_SECONDS": "2", "DEAD_SECONDS": "2"}
+        watcher = subprocess.Popen([str(self.root / "usr/local/bin/atelier-watch")], env=environment, stdout=subprocess.DEVNULL)
+        self.addCleanup(watcher.kill)
+        return watcher
+
+    def test_a_service_that_never_lives_gives_its_instance_up(self):
+        self.boot()
+        server = self.lives(0)
+        server.shutdown()
+        server.server_close()
+        watcher = self.watch_health(server.server_port)
+        self.assertEqual(watcher.wait(30), 0)
+        self.assertIn("--lifecycle-hook-name atelier-worker-launch", self.calls())
+        self.assertIn("--lifecycle-action-result ABANDON", self.calls())
+        self.assertNotIn("CONTINUE", self.calls())
+
+    def test_a_service_that_stops_living_is_replaced(self):
+        self.boot()
+        server = self.lives(0)
+        watcher = self.watch_health(server.server_port)
+        self.wait_for("completed")
+        self.assertIn("--lifecycle-action-result CONTINUE", self.calls())
+        with self.assertRaises(subprocess.TimeoutExpired):
+            watcher.wait(3)
+        self.assertNotIn("set-instance-health", self.calls())
+        server.shutdown()
+        server.server_close()
+        self.assertEqual(watcher.wait(30), 0)
+        self.assertIn("set-instance-health --region us-west-2 --instance-id i-0123456789abcdef0 --health-status Unhealthy", self.calls())
+
+    def test_a_service_that_drains_is_not_reported(self):
+        self.boot()
+        server = self.lives(0)
+        watcher = self.watch_health(server.server_port)
+        self.wait_for("completed")
+        Metadata.answers = Metadata.answers | {"autoscaling/target-lifecycle-state": "Terminated"}
+        server.shutdown()
+        server.server_close()
+        self.assertEqual(watcher.wait(30), 0)
+        self.assertNotIn("set-instance-health", self.calls())
 
 
 if __name__ == "__main__":

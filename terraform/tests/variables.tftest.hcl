@@ -810,6 +810,34 @@ run "limit_2" {
   expect_failures = [var.create_limit_per_minute]
 }
 
+run "budget_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    budget_usd_per_day = -1
+  }
+
+  expect_failures = [var.budget_usd_per_day]
+}
+
+run "budget_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    budget_usd_per_teacher_per_day = 1000001
+  }
+
+  expect_failures = [var.budget_usd_per_teacher_per_day]
+}
+
 run "reuse_1" {
   command = plan
 
@@ -1342,7 +1370,7 @@ run "age_1" {
   expect_failures = [var.oldest_job_limit_seconds]
 }
 
-run "budget_1" {
+run "model_budget_1" {
   command = plan
 
   module {
@@ -1995,6 +2023,190 @@ run "auth_that_no_api_takes_1" {
   expect_failures = [var.api_environment]
 }
 
+run "an_open_address_without_an_identity_provider" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs   = ["0.0.0.0/0"]
+    api_certificate_arn = "arn:aws:acm:us-west-2:123456789012:certificate/1"
+    api_environment     = {}
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "an_open_address_without_a_certificate" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_ingress_cidrs = ["0.0.0.0/0"]
+    auth_issuer       = "https://id.example.org"
+    auth_client_id    = "atelier"
+    public_url        = "https://atelier.example.org"
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "an_issuer_without_tls" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_issuer    = "http://id.example.org"
+    auth_client_id = "atelier"
+    public_url     = "https://atelier.example.org"
+  }
+
+  expect_failures = [var.auth_issuer]
+}
+
+run "an_issuer_without_a_client" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_issuer = "https://id.example.org"
+    public_url  = "https://atelier.example.org"
+  }
+
+  expect_failures = [var.auth_client_id]
+}
+
+run "an_issuer_without_a_public_address" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_issuer    = "https://id.example.org"
+    auth_client_id = "atelier"
+  }
+
+  expect_failures = [var.public_url]
+}
+
+run "an_issuer_and_a_name_without_tls" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_issuer    = "https://id.example.org"
+    auth_client_id = "atelier"
+    api_domain     = "pictures.example.org"
+  }
+
+  expect_failures = [var.public_url]
+}
+
+run "a_zone_has_tls_and_says_the_public_address" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_issuer       = "https://id.example.org"
+    auth_client_id    = "atelier"
+    api_domain        = "pictures.example.org"
+    api_zone_id       = "Z0123456789ABC"
+    api_ingress_cidrs = ["0.0.0.0/0"]
+  }
+}
+
+run "a_zone_alone_opens_nothing" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_domain        = "pictures.example.org"
+    api_zone_id       = "Z0123456789ABC"
+    api_ingress_cidrs = ["0.0.0.0/0"]
+    api_environment   = {}
+  }
+
+  expect_failures = [var.api_ingress_cidrs]
+}
+
+run "a_client_without_an_issuer" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_client_id = "atelier"
+  }
+
+  expect_failures = [var.auth_client_id]
+}
+
+run "a_public_address_without_tls" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    public_url = "http://atelier.example.org"
+  }
+
+  expect_failures = [var.public_url]
+}
+
+run "a_secret_among_the_providers_options" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    auth_environment = { AUTH_CLIENT_SECRET = "hidden" }
+  }
+
+  expect_failures = [var.auth_environment]
+}
+
+run "a_secret_in_the_apis_environment" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_environment = { SESSION_KEYS = "hidden" }
+  }
+
+  expect_failures = [var.api_environment]
+}
+
 run "types_form_1" {
   command = plan
 
@@ -2382,6 +2594,10 @@ run "the_ends_of_every_range_are_accepted" {
     max_attempts                    = 100
     create_limit_per_minute         = 1000000
     api_environment                 = {}
+    auth_issuer                     = "https://id.example.org:8443/realms/school"
+    auth_client_id                  = "atelier"
+    auth_environment                = { AUTH_ROLES = "teacher=staff", AUTH_AUDIENCE = "one,two" }
+    public_url                      = "https://atelier.example.org/"
     worker_instance_types           = ["c7i-flex.large", "u-6tb1.metal", "m6i.large"]
     api_task_size                   = { cpu = 256, memory = 512 }
     worker_task_size                = { cpu = 16384, memory = 122880 }
@@ -2406,6 +2622,305 @@ run "all_of_a_private_network_may_call" {
 
   variables {
     api_ingress_cidrs = ["10.0.0.0/8", "203.0.113.7/32"]
+  }
+}
+
+run "github_subject_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_subject    = "repo:school/*:environment:staging"
+    github_repository = "school/atelier"
+  }
+
+  expect_failures = [var.github_subject]
+}
+
+run "github_subject_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_subject    = "repo:school@1/atelier:environment:staging"
+    github_repository = "school/atelier"
+  }
+
+  expect_failures = [var.github_subject]
+}
+
+run "github_subject_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_subject    = "repo:school/atelier:ref:refs/heads/main"
+    github_repository = "school/atelier"
+  }
+
+  expect_failures = [var.github_subject]
+}
+
+run "github_subject_4" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_subject    = "repo:other@1/atelier@2:environment:staging"
+    github_repository = "school/atelier"
+  }
+
+  expect_failures = [var.github_subject]
+}
+
+run "github_subject_5" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_subject    = "repo:school@1/atelier@2:environment:production"
+    github_repository = "school/atelier"
+  }
+
+  expect_failures = [var.github_subject]
+}
+
+run "github_subject_6" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_subject = "repo:school/atelier:environment:staging"
+
+  }
+
+  expect_failures = [var.github_subject]
+}
+
+run "api_domain_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_domain = "https://pictures.example.org"
+
+  }
+
+  expect_failures = [var.api_domain]
+}
+
+run "api_domain_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_domain = "Pictures.example.org"
+
+  }
+
+  expect_failures = [var.api_domain]
+}
+
+run "api_zone_id_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_zone_id = "pictures.example.org"
+    api_domain  = "pictures.example.org"
+  }
+
+  expect_failures = [var.api_zone_id]
+}
+
+run "api_zone_id_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_zone_id = "Z0123456789ABC"
+
+  }
+
+  expect_failures = [var.api_zone_id]
+}
+
+run "kubernetes_cluster_name_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    kubernetes_cluster_name = null
+    fleet                   = "none"
+  }
+
+  expect_failures = [var.kubernetes_cluster_name]
+}
+
+run "kubernetes_cluster_name_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    kubernetes_cluster_name = "school"
+
+  }
+
+  expect_failures = [var.kubernetes_cluster_name]
+}
+
+run "kubernetes_cluster_name_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    kubernetes_cluster_name      = "school"
+    fleet                        = "none"
+    kubernetes_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/x"
+  }
+
+  expect_failures = [var.kubernetes_cluster_name]
+}
+
+run "kubernetes_oidc_provider_arn_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    kubernetes_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/x"
+
+  }
+
+  expect_failures = [var.kubernetes_oidc_provider_arn]
+}
+
+run "kubernetes_oidc_provider_arn_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    kubernetes_oidc_provider_arn = "x"
+    fleet                        = "none"
+  }
+
+  expect_failures = [var.kubernetes_oidc_provider_arn]
+}
+
+run "kubernetes_namespace_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    kubernetes_namespace = "A"
+
+  }
+
+  expect_failures = [var.kubernetes_namespace]
+}
+
+run "import_bucket_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    import_bucket = "s3://old"
+
+  }
+
+  expect_failures = [var.import_bucket]
+}
+
+run "smoke_api_key_secret_arn_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    smoke_api_key_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x"
+
+  }
+
+  expect_failures = [var.smoke_api_key_secret_arn]
+}
+
+run "operator_image_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    operator_image = "$(id)"
+
+  }
+
+  expect_failures = [var.operator_image]
+}
+
+run "subjects_of_both_kinds" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    github_repository = "school/atelier"
+    github_subject    = "repo:school@12/atelier@34:environment:staging"
   }
 }
 

@@ -8,7 +8,8 @@ data "aws_ssm_parameter" "base_image" {
 }
 
 locals {
-  drain_hook = "${var.name}-drain"
+  drain_hook  = "${var.name}-drain"
+  launch_hook = "${var.name}-launch"
 
   # systemd and Docker wait a little longer than the service takes at most.
   stop_seconds = var.grace_seconds + 5
@@ -26,6 +27,9 @@ locals {
     collector_config = var.collector.config
     run_script       = file("${path.module}/files/run.sh")
     drain_script     = file("${path.module}/files/drain.sh")
+    watch_script     = file("${path.module}/files/watch.sh")
+    launch_hook      = local.launch_hook
+    port             = var.port
   })
 }
 
@@ -129,6 +133,15 @@ resource "aws_autoscaling_group" "this" {
     lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
     heartbeat_timeout    = max(120, 2 * local.stop_seconds)
     default_result       = "CONTINUE"
+  }
+
+  # In service only once the service lives; the instance says so, or is given up. So a release that
+  # crashes replaces nobody: its instances never count as healthy.
+  initial_lifecycle_hook {
+    name                 = local.launch_hook
+    lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
+    heartbeat_timeout    = 600
+    default_result       = "ABANDON"
   }
 
   instance_refresh {
@@ -256,7 +269,7 @@ resource "aws_cloudwatch_metric_alarm" "wake" {
   metric_query {
     id          = "unattended"
     label       = "Jobs waiting while no worker runs"
-    expression  = "IF(FILL(running, 0) > 0, 0, visible)"
+    expression  = "IF(FILL(running, REPEAT) > 0, 0, visible)"
     return_data = true
   }
 

@@ -17,3 +17,13 @@ output "role_name" {
   description = "Role of the service."
   value       = var.role.name
 }
+
+output "ami_id" {
+  description = "Image of the instances."
+  value       = aws_launch_template.this.image_id
+}
+
+output "wanted_metric" {
+  description = "CloudWatch metric of how many should run: namespace, name, then dimension names and values."
+  value       = ["AWS/AutoScaling", "GroupDesiredCapacity", "AutoScalingGroupName", aws_autoscaling_group.this.name]
+}

@@ -32,10 +32,12 @@ locals {
     essential              = true
     readonlyRootFilesystem = true
     # Fargate's longest; the service ends by itself within its grace.
-    stopTimeout      = 120
-    portMappings     = [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
-    environment      = [for key in sort(keys(var.environment)) : { name = key, value = var.environment[key] }]
-    secrets          = [for key in sort(keys(var.secrets)) : { name = key, valueFrom = var.secrets[key] }]
+    stopTimeout  = 120
+    portMappings = [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
+    environment  = [for key in sort(keys(var.environment)) : { name = key, value = var.environment[key] }]
+    secrets      = [for key in sort(keys(var.secrets)) : { name = key, valueFrom = var.secrets[key] }]
+    # A task that does not live is replaced; a deployment of such is rolled back by the circuit breaker.
+    healthCheck      = { command = ["CMD", "healthcheck"], interval = 10, timeout = 5, retries = 6, startPeriod = 60 }
     dependsOn        = [{ containerName = "collector", condition = "START" }]
     logConfiguration = local.log_configuration
   }
@@ -237,7 +239,7 @@ resource "aws_cloudwatch_metric_alarm" "wake" {
   metric_query {
     id          = "unattended"
     label       = "Jobs waiting while no worker runs"
-    expression  = "IF(FILL(running, 0) > 0, 0, visible)"
+    expression  = "IF(FILL(running, REPEAT) > 0, 0, visible)"
     return_data = true
   }
 

@@ -17,3 +17,8 @@ output "role_name" {
   description = "Role of the service."
   value       = var.role.name
 }
+
+output "wanted_metric" {
+  description = "CloudWatch metric of how many should run: namespace, name, then dimension names and values."
+  value       = ["ECS/ContainerInsights", "DesiredTaskCount", "ClusterName", aws_ecs_cluster.this.name, "ServiceName", aws_ecs_service.this.name]
+}

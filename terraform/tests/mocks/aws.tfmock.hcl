@@ -122,3 +122,7 @@ mock_resource "aws_autoscaling_policy" {
 mock_resource "aws_appautoscaling_policy" {
   defaults = { arn = "arn:aws:autoscaling:us-west-2:123456789012:scalingPolicy:66666666:resource/ecs/service/atelier-worker/atelier-worker:policyName/atelier-worker-wake" }
 }
+
+mock_resource "aws_cloudfront_function" {
+  defaults = { arn = "arn:aws:cloudfront::123456789012:function/atelier-hide-metadata" }
+}

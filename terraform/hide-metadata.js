@@ -1,0 +1,11 @@
+// A CloudFront function (viewer response): who asked for a picture, and how it was made, stays in the
+// bucket. A response headers policy could remove ten headers by name; a picture has more.
+function handler(event) {
+  var headers = event.response.headers;
+  Object.keys(headers).forEach(function (name) {
+    if (name.indexOf('x-amz-meta-') === 0 || name === 'x-amz-version-id' || name === 'x-amz-tagging-count') {
+      delete headers[name];
+    }
+  });
+  return event.response;
+}
