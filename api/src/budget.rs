@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderName};
 
 use crate::app::App;
 use crate::budgets::BudgetView;
+use crate::identity::caller::Caller;
 use crate::input::field::TeacherId;
 use crate::input::{Parameters, input};
 use crate::problem::{Problem, Refused};
@@ -15,7 +17,7 @@ use crate::problem::{Problem, Refused};
 input! {
     /// Whose budget.
     BudgetQuery() {
-        /// The teacher whose budget is told beside the fleet's.
+        /// The teacher whose budget is told beside the fleet's; a teacher is told its own.
         teacher_id: TeacherId,
     }
 }
@@ -33,9 +35,14 @@ input! {
 )]
 pub(crate) async fn read_budget(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Parameters(query): Parameters<BudgetQuery>,
 ) -> Result<([(HeaderName, &'static str); 1], Json<BudgetView>), Problem> {
-    let teacher = query.teacher_id.map(|id| id.0);
+    let wanted = query.teacher_id.map(|id| id.0);
+    let teacher = caller.teacher_of_new(wanted).map_err(|own| {
+        let words = format!("This is the budget of another teacher; you are `{own}`.");
+        Problem::new(StatusCode::FORBIDDEN, words)
+    })?;
     let view = app.budgets.view(teacher.as_deref()).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(view)))
 }

@@ -121,7 +121,7 @@ function count() {
 
 /** What is typed outlives a reload, and the way to sign in and back. */
 function keepDraft() {
-  const draft = { prompt: prompt.value, questions: rows.read(), permanent: permanent.checked };
+  const draft = { prompt: prompt.value, title: heading.value, questions: rows.read(), permanent: permanent.checked };
   sessionStorage.setItem(DRAFT_KEY, JSON.stringify(draft));
 }
 
@@ -129,6 +129,7 @@ function restoreDraft() {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
   if (!draft || prompt.value) return;
   prompt.value = draft.prompt;
+  heading.value = draft.title ?? "";
   permanent.checked = draft.permanent;
   rows.fill(draft.questions);
   count();

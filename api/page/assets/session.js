@@ -54,9 +54,10 @@ export const may = (known, ...roles) => roles.some((role) => known.roles.include
 
 /** What another person left in this browser is nobody else's. */
 function belongTo(subject) {
-  const owner = localStorage.getItem(OWNER_KEY);
-  if (owner !== null && owner !== subject) forget();
-  localStorage.setItem(OWNER_KEY, subject);
+  // Drafts are a tab's own, and a tab may sleep while another one signs out.
+  const places = [localStorage, sessionStorage];
+  if (places.some((place) => ![null, subject].includes(place.getItem(OWNER_KEY)))) forget();
+  places.forEach((place) => place.setItem(OWNER_KEY, subject));
 }
 
 function forget() {
@@ -76,9 +77,10 @@ function showAccount({ name, subject, roles }) {
 async function leave({ target }) {
   target.disabled = true;
   try {
-    const { location: there } = await signOut();
+    const { location: there } = await alone(signOut);
     forget();
     [ME_KEY, OWNER_KEY].forEach((key) => localStorage.removeItem(key));
+    sessionStorage.removeItem(OWNER_KEY);
     location.assign(there);
   } catch (error) {
     target.disabled = false;

@@ -95,7 +95,7 @@ impl BearerTokens {
         })?;
         let decoded = decode::<Map<String, Value>>(token, &key.decoding, &self.rules(header.alg));
         let claims = decoded.map_err(|error| fault_of(&error))?.claims;
-        if !claims.contains_key("aud") && !self.is_for_client(&claims) {
+        if claims.get("aud").is_none_or(Value::is_null) && !self.is_for_client(&claims) {
             return Err(TokenFault::Audience.into());
         }
         claims::caller(&claims, &self.config.rules, Proof::Token)

@@ -177,6 +177,21 @@ async fn lists_and_batches_show_a_teacher_its_own_alone() {
 }
 
 #[tokio::test]
+async fn a_teacher_is_told_no_budget_of_another() {
+    let provider = Provider::start().await;
+    let world = World::with(&provider.options()).await;
+    let school = school(&world, &provider);
+    for (caller, path, expected) in [
+        (&school.bob, "/budget", 200),
+        (&school.bob, "/budget?teacher_id=bob", 200),
+        (&school.bob, "/budget?teacher_id=ann", 403),
+        (&school.portal, "/budget?teacher_id=ann", 200),
+    ] {
+        assert_eq!(caller.get(path).await.status(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_teachers_assignment_is_its_own_whatever_the_body_says() {
     let provider = Provider::start().await;
     let world = World::with(&provider.options()).await;

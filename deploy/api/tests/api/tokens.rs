@@ -81,6 +81,7 @@ async fn a_token_with_any_fault_is_refused() {
         ("another audience", with("aud", json!("another"))),
         ("other audiences", with("aud", json!(["one", "two"]))),
         ("no audience", without("aud")),
+        ("a null audience", with("aud", json!(null))),
         ("expired", with("exp", json!(now() - 90))),
         ("no end", without("exp")),
         ("an end that is no time", with("exp", json!("never"))),
