@@ -6,6 +6,7 @@
 //!   of kana) stay; accents of Latin, Greek and Cyrillic, Hebrew points and Arabic vowels do not.
 //! - `ß` is `ss`, `æ` is `ae`, `ø` is `o`, and a Turkish `ı` or `İ` is an `i`.
 //! - Symbols (`+`, `=`, `€`, `°`) and `#`, `%`, `&`, `*`, `@` stay: `C#` is not `C`.
+//! - Raised digits after a digit are a power: `10²` is `10^2`, not `102`. `½` is `1/2`.
 //! - A sign before a number stays: `-5` is not `5`.
 //! - Between two digits a point or a comma is a decimal separator: `3,14` is `3.14`, and neither is
 //!   `314`. Commas before groups of three digits only group (`1,000` is `1000`, and so is `1 000`), and
@@ -39,12 +40,30 @@ fn key(text: &str) -> String {
 
 /// Without case, accents and characters that show nothing.
 fn fold(text: &str) -> impl Iterator<Item = char> {
-    let decomposed: Cow<'_, str> = DecomposingNormalizerBorrowed::new_nfkd().normalize(text);
+    let text = with_powers(text);
+    let decomposed: Cow<'_, str> = DecomposingNormalizerBorrowed::new_nfkd().normalize(&text);
     let shown: Vec<char> = decomposed
         .chars()
         .filter(|it| !is_accent(*it) && (it.is_whitespace() || !is_ignored(*it)))
         .collect();
     shown.into_iter().flat_map(without_case).flat_map(letters)
+}
+
+/// With `^` between a digit and raised ones, which are plain digits once decomposed: `10²` would be
+/// `102`. After a letter they are as good as plain ones: `m²` is often typed as `m2`.
+fn with_powers(text: &str) -> String {
+    let is_raised = |it: char| matches!(it, '²' | '³' | '¹' | '⁰' | '⁴'..='⁹' | '⁺' | '⁻');
+    let mut with = String::with_capacity(text.len());
+    let mut before = None;
+    for character in text.chars() {
+        let is_power = before.is_some_and(|it: char| it.is_numeric() && !is_raised(it));
+        if is_raised(character) && is_power {
+            with.push('^');
+        }
+        with.push(character);
+        before = Some(character);
+    }
+    with
 }
 
 /// Full case folding, in effect: `ẞ` becomes `ß`, `SS`, `ss`.
@@ -65,6 +84,7 @@ fn letters(character: char) -> impl Iterator<Item = char> {
         'đ' => ('d', None),
         'ħ' => ('h', None),
         '\u{66b}' => ('.', None),
+        '\u{2044}' => ('/', None),
         it => (it, None),
     };
     std::iter::once(first).chain(second)
@@ -224,6 +244,7 @@ mod tests {
             ("3.14", "314"),
             ("1939-1945", "19391945"),
             ("1/2", "12"),
+            ("10²", "102"),
             (".5", "5"),
             ("1.000", "1,000"),
             ("की", "का"),
@@ -252,6 +273,10 @@ mod tests {
             ("1939–1945", "1939-1945"),
             ("10:30", "10:30."),
             ("x = -2", "x=-2"),
+            ("10²", "10^2"),
+            ("2⁻³", "2^-3"),
+            ("½", "1/2"),
+            ("5 m²", "5 m2"),
             ("50 %", "50%"),
         ] {
             assert!(is_same(one, other), "{one} / {other}");
