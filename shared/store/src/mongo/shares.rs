@@ -100,7 +100,7 @@ impl MongoStore {
         let ids = result_ids(&document);
         Ok(if ids.contains(&id) {
             Some(Keep::Kept)
-        } else if !document.contains_key("token") {
+        } else if document.get_str("token").ok() != share.token.as_deref() {
             Some(Keep::Gone)
         } else if ids.len() >= MAX_RESULTS {
             Some(Keep::Full)
@@ -171,7 +171,7 @@ impl Shares for MongoStore {
         let last = format!("results.{}", MAX_RESULTS - 1);
         let query = doc! {
             "_id": key(&share.assignment_id, share.link),
-            "token": { "$exists": true },
+            "token": share.token.as_deref().unwrap_or_default(),
             last: { "$exists": false },
             "results.id": { "$ne": &result.id },
         };

@@ -82,7 +82,7 @@ pub(super) const LINKS: &str = "SELECT *, (SELECT count(*) FROM results
 pub(super) const LINK_OF_TOKEN: &str = "SELECT * FROM shares WHERE token = ?1";
 
 pub(super) const IS_LINK: &str =
-    "SELECT 1 FROM shares WHERE assignment_id = ?1 AND link = ?2 AND token IS NOT NULL";
+    "SELECT 1 FROM shares WHERE assignment_id = ?1 AND link = ?2 AND token = ?3";
 
 pub(super) const ADD_LINK: &str =
     "INSERT INTO shares (assignment_id, link, token, created_at, expires_at)

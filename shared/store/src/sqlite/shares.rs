@@ -81,7 +81,7 @@ fn add(connection: &Connection, share: &Share, result: &StudentResult) -> rusqli
     let (id, link) = (&share.assignment_id, share.link);
     let live = connection
         .prepare_cached(queries::IS_LINK)?
-        .query_row(params![id, link], |_| Ok(()))
+        .query_row(params![id, link, share.token], |_| Ok(()))
         .optional()?;
     if live.is_none() {
         return Ok(Keep::Gone);

@@ -106,6 +106,9 @@ async fn a_revoked_link_opens_nothing_and_takes_nothing(store: Arc<dyn Store>) {
     store.shares().revoke("a", at(1_020.0)).await.unwrap();
     assert_eq!(store.shares().links("a").await.unwrap().len(), 1);
     store.shares().revoke("unknown", NOW).await.unwrap();
+    // Its number is given again; an answer at the old link is none at the new one.
+    assert_eq!(made(&*store, &wish("a", "three")).await.link, 2);
+    assert_eq!(keep(&*store, &next, "r3", "Ada").await, Keep::Gone);
 }
 
 async fn a_link_that_expired_makes_room_for_another(store: Arc<dyn Store>) {
