@@ -132,7 +132,7 @@ struct Me {
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_id: Option<String>,
     roles: Vec<&'static str>,
-    /// In so many seconds the page asks again, which renews the session.
+    /// Seconds until the page asks again, which renews the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     ask_again_seconds: Option<u64>,
 }

@@ -69,7 +69,7 @@ pub(crate) async fn serve(
     timeouts.abort();
 }
 
-/// [`ServeConfig::max_connections`], as far as the system allows so many open files.
+/// [`ServeConfig::max_connections`], or fewer where the limit of open files is lower.
 fn most(config: &ServeConfig) -> usize {
     let allowed = process::open_files().saturating_sub(RESERVED_FILES).max(1);
     if allowed < config.max_connections {

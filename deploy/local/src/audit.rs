@@ -21,7 +21,7 @@ use atelier_store::{Indexes, Store};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use crate::environment::{credentials_in, environment_of};
+use crate::environment;
 use crate::flags::Audit;
 
 /// Documents in one query.
@@ -116,12 +116,8 @@ pub(crate) fn main(flags: &Audit) -> ExitCode {
 }
 
 fn configure(flags: &Audit) -> anyhow::Result<Config> {
-    let pairs = match &flags.data {
-        None => Vec::new(),
-        Some(data) => environment_of(data)?,
-    };
-    let credentials = credentials_in(&pairs);
-    let mut config = Config::read(Environment::of_process().with(pairs))?;
+    let (environment, credentials) = environment::read(flags.data.as_deref())?;
+    let mut config = Config::read(environment)?;
     config.cloud.credentials = credentials;
     Ok(config)
 }

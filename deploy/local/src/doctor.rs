@@ -11,11 +11,11 @@ mod store;
 use std::process::ExitCode;
 
 use atelier_cloud::client::Aws;
-use atelier_runtime::config::{EXIT_CODE, Environment};
+use atelier_runtime::config::EXIT_CODE;
 use atelier_runtime::process;
 use atelier_worker::Config;
 
-use crate::environment::{credentials_in, environment_of};
+use crate::environment;
 use crate::flags::{Doctor, Role};
 use report::Report;
 
@@ -38,12 +38,8 @@ pub(crate) fn main(flags: &Doctor) -> ExitCode {
 }
 
 fn configure(flags: &Doctor) -> anyhow::Result<Config> {
-    let pairs = match &flags.data {
-        None => Vec::new(),
-        Some(data) => environment_of(data)?,
-    };
-    let credentials = credentials_in(&pairs);
-    let mut config = Config::read(Environment::of_process().with(pairs))?;
+    let (environment, credentials) = environment::read(flags.data.as_deref())?;
+    let mut config = Config::read(environment)?;
     config.cloud.credentials = credentials;
     Ok(config)
 }

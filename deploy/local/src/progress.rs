@@ -35,7 +35,7 @@ impl Progress {
         self.start.elapsed()
     }
 
-    /// Says that so many documents are done, and `what` of them, if the last time is long enough ago.
+    /// Logs how many documents are `done`, and `what` of them, if the last time is long enough ago.
     pub(crate) fn tell(&mut self, done: u64, what: impl FnOnce() -> String) {
         let pause = match self.is_terminal {
             true => ON_A_TERMINAL,

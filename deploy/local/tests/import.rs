@@ -238,7 +238,7 @@ impl Portal {
         until(async || self.count(operation) >= count).await;
     }
 
-    /// Waits until so many pictures are stored whose documents stay unwritten.
+    /// Waits until `count` pictures are stored whose documents stay unwritten.
     async fn until_unwritten(&self, count: usize) {
         until(async || {
             let before = self.unwritten().await;

@@ -44,7 +44,7 @@ impl ApiKey {
     }
 }
 
-/// What is stored of a key. It has so many random bits that nobody can try them all: a slow hash
+/// What is stored of a key. Its 256 random bits cannot be tried through: a slow hash
 /// would add nothing.
 pub fn hash(key: &str) -> String {
     hex_simd::encode_to_string(Sha256::digest(key), hex_simd::AsciiCase::Lower)

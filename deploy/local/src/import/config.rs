@@ -1,12 +1,12 @@
 //! What an import is told: flags and environment.
 
 use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig};
-use atelier_runtime::config::{ConfigFaults, Environment, Setting};
+use atelier_runtime::config::{ConfigFaults, Setting};
 use atelier_store::config::StoreConfig;
 use atelier_worker::config::OptimizeConfig;
 
 use super::importer::is_model;
-use crate::environment::{credentials_in, environment_of};
+use crate::environment;
 use crate::flags::Import;
 
 /// The configuration of an import.
@@ -34,13 +34,8 @@ impl Config {
     /// # Errors
     /// [`ConfigFaults`] where they cannot be used.
     pub(crate) fn read(flags: &Import) -> anyhow::Result<Self> {
-        let pairs = match &flags.data {
-            None => Vec::new(),
-            Some(data) => environment_of(data)
-                .map_err(|error| ConfigFaults(vec![format!("--data {error:#}")]))?,
-        };
-        let credentials = credentials_in(&pairs);
-        let mut environment = Environment::of_process().with(pairs);
+        let (mut environment, credentials) = environment::read(flags.data.as_deref())
+            .map_err(|error| ConfigFaults(vec![format!("--data {error:#}")]))?;
         let read = Self {
             cloud: CloudConfig::read(&mut environment),
             bucket: BucketConfig::read(&mut environment),

@@ -1,10 +1,10 @@
 //! What the commands are told: flags and environment.
 
 use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig};
-use atelier_runtime::config::{ConfigFaults, Environment, Setting};
+use atelier_runtime::config::{ConfigFaults, Setting};
 use atelier_store::config::StoreConfig;
 
-use crate::environment::{credentials_in, environment_of};
+use crate::environment;
 use crate::flags::Whose;
 
 /// Where store, bucket and CDN are.
@@ -30,13 +30,8 @@ impl Config {
     /// # Errors
     /// [`ConfigFaults`] where they cannot be used.
     pub(crate) fn read(whose: &Whose) -> anyhow::Result<Self> {
-        let pairs = match &whose.data {
-            None => Vec::new(),
-            Some(data) => environment_of(data)
-                .map_err(|error| ConfigFaults(vec![format!("--data {error:#}")]))?,
-        };
-        let credentials = credentials_in(&pairs);
-        let mut environment = Environment::of_process().with(pairs);
+        let (mut environment, credentials) = environment::read(whose.data.as_deref())
+            .map_err(|error| ConfigFaults(vec![format!("--data {error:#}")]))?;
         let read = Self {
             cloud: CloudConfig::read(&mut environment),
             bucket: BucketConfig::read(&mut environment),

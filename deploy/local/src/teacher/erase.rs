@@ -239,7 +239,7 @@ struct Erasure {
     stop: CancellationToken,
     report: Report,
     progress: Progress,
-    /// Assignments whose jobs were under way. They are few: a fleet has so many slots.
+    /// Assignments whose jobs were under way; no more than the fleet has slots.
     in_flight: Vec<String>,
     /// When the last of their claims is over.
     claimed_until: Option<Timestamp>,

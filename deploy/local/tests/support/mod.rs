@@ -137,7 +137,7 @@ impl Atelier {
         Self::run(Command::new(binary("atelier")), data, flags)
     }
 
-    /// With at most so many open files.
+    /// With at most `most` open files.
     pub(crate) fn start_with_open_files(most: usize, data: &Path, flags: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         let limited = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
