@@ -24,7 +24,10 @@ use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
 use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
-use crate::{audit_log, auth, budget, change, create, health, image, page, read, share, shared};
+use crate::{
+    audit_log, auth, batch, budget, change, create, delete, health, image, list, page, read, retry,
+    share, shared,
+};
 
 /// The longest that any answer may take: a long poll takes 20 s, a picture from the bucket 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
@@ -48,13 +51,14 @@ struct Description;
 /// The calls of users; an overloaded process refuses some of them.
 fn users_calls() -> Calls {
     Calls::none()
-        .open_to(Access::USERS, routes!(create::create, read::list))
+        .open_to(Access::USERS, routes!(create::create, list::list))
         .open_to(
             Access::USERS,
-            routes!(read::read_one, change::patch, change::delete),
+            routes!(read::read_one, change::patch, delete::delete),
         )
         .open_to(Access::USERS, routes!(image::image))
-        .open_to(Access::USERS, routes!(change::retry))
+        .open_to(Access::USERS, routes!(retry::retry))
+        .open_to(Access::USERS, routes!(batch::batch))
         .open_to(Access::USERS, routes!(budget::read_budget))
         .open_to(Access::USERS, routes!(share::share, share::revoke))
         .open_to(Access::USERS, routes!(share::results, share::erase_results))

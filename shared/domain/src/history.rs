@@ -174,12 +174,22 @@ impl History {
     /// Mean time that a worker spent on a picture in the last 15 minutes, in seconds; `None` before
     /// [`MIN_MEASURED`] of them.
     pub fn mean_job_seconds(&self) -> Option<f64> {
+        let jobs = self.jobs();
+        (jobs.count >= MIN_MEASURED).then_some(jobs.get()).flatten()
+    }
+
+    /// As [`Self::mean_job_seconds`], from however few; `None` where there is none.
+    pub fn making_seconds(&self) -> Option<f64> {
+        self.jobs().get()
+    }
+
+    fn jobs(&self) -> Mean {
         let mut jobs = Mean::default();
         for bucket in self.lock().buckets.values() {
             jobs.sum += bucket.job.sum;
             jobs.count += bucket.job.count;
         }
-        (jobs.count >= MIN_MEASURED).then_some(jobs.get()).flatten()
+        jobs
     }
 
     /// Adds a finished document.

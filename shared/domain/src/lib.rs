@@ -15,6 +15,7 @@ pub mod label;
 pub mod model;
 pub mod questions;
 pub mod role;
+pub mod search;
 pub mod share;
 pub mod throughput;
 pub mod timestamp;
