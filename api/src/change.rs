@@ -35,7 +35,9 @@ input! {
     tag = "assignments",
     operation_id = "update_assignment",
     params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
-    request_body = Change,
+    request_body(content = Change, example = json!({
+        "question_answers": [{ "question": "What is a moat?", "answer": ["a ditch", "a ditch with water"] }],
+    })),
     responses(
         (status = 200, description = "The assignment after it.", body = View),
         Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<500>, Refused<503>,

@@ -56,7 +56,14 @@ input! {
     post,
     path = "/assignments",
     tag = "assignments",
-    request_body = NewAssignment,
+    operation_id = "create_assignment",
+    request_body(content = NewAssignment, example = json!({
+        "assignment_id": "a-castle-by-the-sea",
+        "teacher_id": "frau.mueller",
+        "prompt": "A castle by the sea at sunset",
+        "title": "Castles",
+        "question_answers": [{ "question": "What is a moat?", "answer": "a ditch with water" }],
+    })),
     responses(
         (status = 202, description = "A picture will be made.", body = View, headers(("Location" = String, description = "Where the assignment is"))),
         (status = 201, description = "There is no prompt, so there will be no picture.", body = View, headers(("Location" = String, description = "Where the assignment is"))),

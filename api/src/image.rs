@@ -27,6 +27,7 @@ use crate::read::is_known;
     get,
     path = "/assignments/{id}/image",
     tag = "assignments",
+    operation_id = "get_assignment_image",
     params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, description = "The picture, where no CDN is configured; or a placeholder, which `x-atelier-placeholder` gives the reason of.",

@@ -17,6 +17,7 @@ mod correlation;
 mod create;
 mod cursor;
 mod delete;
+mod description;
 mod fleet;
 mod health;
 pub mod identity;

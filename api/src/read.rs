@@ -61,7 +61,10 @@ pub(crate) fn not_modified(mut headers: HeaderMap) -> Response {
             ("ETag" = String, description = "Names this state of it"),
             ("Retry-After" = Option<u32>, description = "While pending: seconds until another look is worth it"),
         )),
-        (status = 304, description = "It is as the ETag says."),
+        (status = 304, description = "It is as the ETag says.", headers(
+            ("ETag" = String, description = "Names this state of it"),
+            ("Retry-After" = Option<u32>, description = "While pending: seconds until another look is worth it"),
+        )),
         Refused<400>, Refused<404>, Refused<500>, Refused<503>,
     )
 )]

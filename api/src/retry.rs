@@ -40,7 +40,9 @@ input! {
     tag = "assignments",
     operation_id = "retry_assignment",
     params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
-    request_body = Option<Retry>,
+    request_body(content = Option<Retry>, example = json!({
+        "prompt": "A castle by the sea in the morning",
+    })),
     responses(
         (status = 202, description = "It is pending again.", body = View, headers(("Location" = String, description = "Where the assignment is"))),
         Refused<400>, Refused<403>, Refused<404>, Refused<408>, Refused<409>, Refused<413>, Refused<415>, Refused<429>, Refused<500>, Refused<503>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
@@ -19,6 +19,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::admission::admit;
 use crate::app::App;
 use crate::correlation::correlate;
+use crate::description::complete;
 use crate::fleet::{self, control, dead_letters};
 use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
@@ -37,11 +38,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
     info(
         title = "Atelier",
         description = "Makes the pictures of an education portal. Every answer bears `x-correlation-id`; problems are RFC 9457 documents.",
+        contact(name = "The operators of this service"),
     ),
+    servers((url = "/", description = "Where this document comes from")),
     components(schemas(ProblemDocument)),
     tags(
         (name = "assignments", description = "Assignments and their pictures"),
         (name = "students", description = "Links for students, and their answers"),
+        (name = "session", description = "Who is signed in"),
         (name = "fleet", description = "What the operator sees"),
         (name = "health", description = "Whether the process lives and is ready"),
     ),
@@ -80,6 +84,8 @@ fn operators_calls() -> Calls {
         .open_to(Access::OPERATORS, routes!(dead_letters::drop_dead_letter))
         .open_to(Access::OPERATORS, routes!(dead_letters::redrive))
         .open_to(Access::OPERATORS, routes!(audit_log::read))
+        .open_to(Access::Nobody, routes!(auth::me))
+        .open_to(Access::Nobody, routes!(auth::sign_out))
         .open_to(Access::Nobody, routes!(health::live))
         .open_to(Access::Nobody, routes!(health::ready))
         .hidden(
@@ -91,8 +97,6 @@ fn operators_calls() -> Calls {
         )
         .hidden(Access::Nobody, "/auth/sign-in", get(auth::sign_in))
         .hidden(Access::Nobody, "/auth/callback", get(auth::callback))
-        .hidden(Access::Nobody, "/auth/me", get(auth::me))
-        .hidden(Access::Nobody, "/auth/sign-out", post(auth::sign_out))
         .hidden(Access::Nobody, "/auth/signed-out", get(auth::signed_out))
         .hidden(
             Access::OPERATORS,
@@ -109,6 +113,7 @@ fn calls(
         .merge(users)
         .merge(operators);
     describe_schemes(calls.get_openapi_mut());
+    complete(calls.get_openapi_mut());
     calls
 }
 

@@ -197,6 +197,7 @@ fn new_token() -> Result<String, Problem> {
     post,
     path = "/assignments/{id}/share",
     tag = "students",
+    operation_id = "share_assignment",
     params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
     request_body(content = Option<LinkWish>, example = json!({"expires_in_days": 14})),
     responses(
@@ -275,6 +276,7 @@ fn too_many() -> Problem {
     delete,
     path = "/assignments/{id}/share",
     tag = "students",
+    operation_id = "revoke_share",
     params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
     responses(
         (status = 204, description = "No link of it opens anything."),
@@ -305,6 +307,7 @@ pub(crate) async fn revoke(
     get,
     path = "/assignments/{id}/results",
     tag = "students",
+    operation_id = "list_results",
     params(
         ("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$"),
         ResultsQuery,
@@ -354,6 +357,7 @@ pub(crate) fn questions_of(
     delete,
     path = "/assignments/{id}/results",
     tag = "students",
+    operation_id = "erase_results",
     params(
         ("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$"),
         EraseQuery,

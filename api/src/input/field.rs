@@ -87,11 +87,16 @@ fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// The same value, or `null`.
+/// The same value, or `null`. An object is described without: it is left out rather.
 pub(crate) fn or_null(object: ObjectBuilder) -> ObjectBuilder {
     let built = object.build();
     let kind = match built.schema_type.clone() {
+        kind @ SchemaType::Type(Type::Object) => kind,
         SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
+        SchemaType::Array(mut kinds) => {
+            kinds.push(Type::Null);
+            SchemaType::Array(kinds)
+        }
         kind => kind,
     };
     ObjectBuilder::from(built).schema_type(kind)

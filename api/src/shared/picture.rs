@@ -25,6 +25,7 @@ use crate::read::is_known;
     get,
     path = "/shared/{token}/image",
     tag = "students",
+    operation_id = "get_shared_image",
     params(("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$")),
     responses(
         (status = 200, description = "The picture, or a placeholder, which `x-atelier-placeholder` gives the reason of.",

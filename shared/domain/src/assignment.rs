@@ -125,7 +125,8 @@ impl ImageMetadata {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Failure)]
 pub struct FailureNote {
-    /// One of [`crate::failure::Failure`]'s codes.
+    /// What went wrong.
+    #[schema(schema_with = crate::failure::code_schema)]
     pub code: String,
     /// The message for people; ends with the correlation id.
     pub message: String,

@@ -39,6 +39,7 @@ pub struct Sample {
     /// Assignments that became `success`.
     pub done: u64,
     /// Assignments that became `failed`, by code.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub failed: Failures,
     /// Times that the model throttled a worker.
     pub throttles: u64,
@@ -60,6 +61,7 @@ pub struct Totals {
     /// Assignments that became `success`.
     pub done: u64,
     /// Assignments that became `failed`, by code.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub failed: Failures,
     /// What the models' answers cost, in US dollars by list price.
     pub cost_usd: f64,

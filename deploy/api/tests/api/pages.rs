@@ -109,7 +109,9 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             "post",
             "200 400 403 404 408 413 415 429 500 503",
         ),
-        ("/health/ready", "get", "200 503"),
+        ("/health/ready", "get", "200 431 503"),
+        ("/auth/me", "get", "200 401 503"),
+        ("/auth/sign-out", "post", "200 403"),
     ] {
         let responses = &openapi["paths"][path][method]["responses"];
         let mut told: Vec<_> = responses.as_object().unwrap().keys().cloned().collect();
@@ -118,12 +120,29 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
     }
     let calls = openapi["paths"].as_object().unwrap().values();
     let names: Vec<_> = calls
+        .clone()
         .flat_map(|path| path.as_object().unwrap().values())
         .map(|call| call["operationId"].as_str().unwrap())
         .collect();
     let unique: std::collections::HashSet<_> = names.iter().collect();
     assert_eq!(unique.len(), names.len(), "{names:?}");
+    for operation in calls.flat_map(|path| path.as_object().unwrap().values()) {
+        let words = |field: &str| operation[field].as_str().is_some_and(|it| !it.is_empty());
+        assert!(words("summary") && words("description"), "{operation:#}");
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            let told = answer["headers"]["Retry-After"].is_object();
+            let sent = ["429", "502", "503"].contains(&status.as_str());
+            assert!(told || !sent, "{status}: {operation:#}");
+        }
+        // A body that need not be sent is left out, not `null`.
+        assert!(operation["requestBody"].to_string().find("null}").is_none());
+    }
     let schemas = &openapi["components"]["schemas"];
+    let codes = schemas["Failure"]["properties"]["code"]["enum"].as_array();
+    assert_eq!(codes.unwrap().len(), 10, "every code and `unreadable`");
+    for inside in ["BTreeMap", "View", "Page", "Option"] {
+        assert!(schemas.get(inside).is_none(), "{inside}");
+    }
     assert_eq!(schemas["NewAssignment"]["additionalProperties"], false);
     let text = openapi.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1) {
