@@ -1,4 +1,4 @@
-//! Threads for what may wait: they run at the lowest priority, so that other jobs' pictures come
+//! Threads for what may wait: they run at a low priority, so that other jobs' pictures come
 //! first, and only so much waits for them that memory stays bounded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,9 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 /// Pictures that may wait for a thread: their pixels are in memory.
 const WAITING_A_THREAD: usize = 3;
 
-/// The lowest priority that a thread of Linux may have (`man 2 nice`).
+/// By how much their priority is lower, 0 to 19 (`man 2 nice`): a tenth of the processor time of others
+/// where there is not enough, so that what is begun comes to an end.
 #[cfg(target_os = "linux")]
-const LOWEST_PRIORITY: i32 = 19;
+const NICE: i32 = 10;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -79,7 +80,7 @@ impl Lane {
 fn run(waiting: &Mutex<Receiver<Work>>) {
     // On Linux alone this is the thread's priority, not the process's.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {
+    if let Err(error) = rustix::process::nice(NICE) {
         tracing::warn!(%error, "renditions are made at the priority of all else");
     }
     loop {

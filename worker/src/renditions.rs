@@ -2,6 +2,7 @@
 //! its slot is free. They are made under a claim of their own, and noted in the document at the end.
 //! What a worker leaves undone, the keeper sends another worker for.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use atelier_runtime::telemetry::metrics;
 use atelier_store::StoreError;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use crate::error::chain;
@@ -192,7 +194,8 @@ impl Renditions {
         let own = (fitted.width(), self.picture_size());
         if made.thumbhash.is_none() {
             let fitted = Arc::clone(&fitted);
-            let hash = worker.lane.run(move || fitted.thumbhash().ok()).await?;
+            let hash = worker.lane.run(move || fitted.thumbhash().ok());
+            let hash = self.held(worker, hash).await?;
             made.thumbhash = hash.map(|hash| base64_simd::STANDARD.encode_to_string(hash));
         }
         let encoder = Encoder {
@@ -241,7 +244,7 @@ impl Renditions {
             let pixels = pixels.map_or_else(|| Fitted::decode(&file, &settings), Ok);
             (pixels, name)
         });
-        match decoded.await? {
+        match self.held(worker, decoded).await? {
             (Ok(fitted), name) => Ok(Some((Arc::new(fitted), name))),
             (Err(error), _) => {
                 tracing::warn!(cause = chain(&error), "no renditions can be made of it");
@@ -270,7 +273,8 @@ impl Renditions {
         encoder: &Encoder<'_>,
         width: u32,
     ) -> Result<Option<Variant>, Unfinished> {
-        let Some(picture) = encoder.webp(width).await? else {
+        let webp = encoder.webp(width);
+        let Some(picture) = self.held(encoder.worker, webp).await? else {
             return Ok(None);
         };
         let key = variant_key(&self.assignment.assignment_id, width);
@@ -294,7 +298,8 @@ impl Renditions {
         width: u32,
         webp_size: u64,
     ) -> Result<Option<u64>, Unfinished> {
-        let Some(bytes) = encoder.avif(width).await? else {
+        let avif = encoder.avif(width);
+        let Some(bytes) = self.held(encoder.worker, avif).await? else {
             return Ok(None);
         };
         if bytes.len() as u64 >= webp_size {
@@ -337,6 +342,21 @@ impl Renditions {
         }
         let cause = format!("{}: other writers are faster", rendition.key);
         Err(CloudError::Conflict(cause).into())
+    }
+
+    /// Holds the claim until `work` on the lane is done, which may wait there for long.
+    async fn held<T>(
+        &mut self,
+        worker: &Worker,
+        work: impl Future<Output = Result<T, Panicked>>,
+    ) -> Result<T, Unfinished> {
+        let mut work = pin!(work);
+        loop {
+            match timeout(worker.config.job.claim / 4, work.as_mut()).await {
+                Ok(done) => return Ok(done?),
+                Err(_) => self.renew(worker).await?,
+            }
+        }
     }
 
     /// Extends the claim, if half of it is over.

@@ -258,6 +258,9 @@ fn why_stuck(assignment: &Assignment, now: Timestamp) -> Option<String> {
         Status::Pending if assignment.wake_at.is_none() => {
             Some(format!("{id}: pending, and no sweep will look at it"))
         }
+        Status::Success if assignment.renditions_due && assignment.wake_at.is_none() => Some(
+            format!("{id}: lacks renditions, and no sweep will look at it"),
+        ),
         Status::Pending if overdue(assignment.give_up_at) => {
             Some(format!("{id}: pending after it should have been given up"))
         }
