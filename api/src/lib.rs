@@ -33,6 +33,7 @@ mod placeholder;
 mod present;
 mod problem;
 mod read;
+mod rendition;
 mod retry;
 mod routes;
 mod send;

@@ -29,6 +29,7 @@ use crate::input::field::{Answers, Trimmed};
 use crate::input::{JsonBody, input};
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::share::{questions_of, right_count};
+use crate::view::VariantView;
 
 pub(crate) use page::page;
 pub(crate) use picture::{__path_shared_image, shared_image};
@@ -86,6 +87,12 @@ pub(crate) struct SharedView {
     width: u32,
     /// As `width`.
     height: u32,
+    /// Smaller pictures of the same, by width upwards; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    variants: Vec<VariantView>,
+    /// The picture's ThumbHash in base64: some 25 bytes to paint before it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbhash: Option<String>,
     /// The questions.
     questions: Vec<String>,
 }
@@ -99,6 +106,10 @@ impl SharedView {
             image_url: token.image_url(),
             width,
             height,
+            variants: VariantView::of(document, |width, _| {
+                format!("{}?width={width}", token.image_url())
+            }),
+            thumbhash: document.thumbhash.clone(),
             questions: questions_of(document).map(|it| it.text).collect(),
         }
     }

@@ -128,6 +128,8 @@ mod tests {
             image_url: "/shared/t/image".to_owned(),
             width: 8,
             height: 8,
+            variants: Vec::new(),
+            thumbhash: None,
             questions: vec!["<b>{{title}}?".to_owned()],
         };
         let html = html(&view);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use atelier_optimize::{Provenance, Settings, avif, optimize};
+use atelier_optimize::{Fitted, Provenance, Settings, optimize};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..repeat {
         let start = processor_time()?;
         let bytes = if output.ends_with(".avif") {
-            avif(&original, &settings, &provenance)?
+            let fitted = Fitted::decode(&original, &settings)?;
+            fitted.avif(fitted.width(), &settings, &provenance)?
         } else {
             optimize(&original, &settings, &provenance)?.bytes
         };
