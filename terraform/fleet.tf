@@ -68,6 +68,9 @@ locals {
     GIVE_UP_SECONDS             = tostring(var.give_up_seconds)
     REUSE                       = var.reuse
     OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
+    # CloudWatch adds up what it gets. Deltas are right without the collector's memory of the sums,
+    # which a restart of it loses.
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE = "delta"
 
     # The API refuses what the workers could not pay for.
     BUDGET_USD_PER_DAY             = tostring(var.budget_usd_per_day)

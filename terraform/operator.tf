@@ -62,7 +62,7 @@ resource "aws_ecs_task_definition" "operator" {
     readonlyRootFilesystem = true
     environment = [
       for key, value in merge(local.environment, local.guardrail_environment, { CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id }) :
-      { name = key, value = value } if key != "OTEL_EXPORTER_OTLP_ENDPOINT"
+      { name = key, value = value } if !startswith(key, "OTEL_")
     ]
     secrets      = local.operator_secrets
     mountPoints  = [{ sourceVolume = "tmp", containerPath = "/tmp" }]

@@ -12,8 +12,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument as _;
 
 use atelier_domain::label::Label;
+use atelier_runtime::telemetry::span_failed;
 
 use crate::client::Aws;
 use crate::config::BucketConfig;
@@ -539,9 +541,15 @@ impl Pictures {
         let end = start + policy.timeout;
         let before = *tries;
         let mut waits = policy.waits.iter();
+        let span = tracing::info_span!(
+            "s3",
+            otel.name = format!("s3 {operation}"),
+            otel.kind = "client"
+        );
         let outcome = loop {
             *tries += 1;
-            let outcome = match timeout_at(end, attempt()).await {
+            let tried = attempt().instrument(span.clone());
+            let outcome = match timeout_at(end, tried).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     break Err(CloudError::Away(format!(
@@ -567,6 +575,9 @@ impl Pictures {
             )),
             error => error,
         });
+        if let Err(error) = &outcome {
+            span_failed(&span, error);
+        }
         S3Operation {
             operation,
             picture,

@@ -577,6 +577,7 @@ impl Store for SqliteStore {
         if self.condition.refuses_writes() {
             self.probe().await?;
         }
+        self.condition.check_space()?;
         self.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))
             .await
     }
