@@ -12,10 +12,15 @@ import yaml
 STACK = Path(__file__).resolve().parent.parent
 
 
-def rendered() -> dict:
-    text = (STACK / "collector.yaml").read_text().replace("$${", "{")
+def rendered_text() -> str:
+    """collector.yaml as `templatefile` makes it: `$${` stands for `${`."""
     values = {"region": "us-west-2", "namespace": "Atelier", "log_group": "/atelier/metrics"}
-    return yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text))
+    text = re.sub(r"(?<!\$)\$\{(\w+)\}", lambda match: values[match[1]], (STACK / "collector.yaml").read_text())
+    return text.replace("$${", "${")
+
+
+def rendered() -> dict:
+    return yaml.safe_load(rendered_text())
 
 
 class Collector(unittest.TestCase):

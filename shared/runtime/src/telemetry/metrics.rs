@@ -86,10 +86,10 @@ pub fn get() -> &'static Metrics {
             slots: meter.u64_gauge(SLOTS).build(),
             alerts: meter.u64_counter(ALERTS).build(),
             model_calls: meter.u64_counter(MODEL_CALLS).build(),
-            model_cost: meter.f64_counter(MODEL_COST).with_unit("USD").build(),
+            model_cost: meter.f64_counter(MODEL_COST).build(),
             guardrail_interventions: meter.u64_counter(GUARDRAIL_INTERVENTIONS).build(),
-            budget_used: meter.f64_gauge(BUDGET_USED).with_unit("USD").build(),
-            budget_left: meter.f64_gauge(BUDGET_LEFT).with_unit("USD").build(),
+            budget_used: meter.f64_gauge(BUDGET_USED).build(),
+            budget_left: meter.f64_gauge(BUDGET_LEFT).build(),
             oldest_pending: meter.f64_gauge(OLDEST_PENDING).with_unit("s").build(),
             paused: meter.u64_gauge(PAUSED).build(),
         }
