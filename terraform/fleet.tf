@@ -85,7 +85,7 @@ locals {
         LISTEN_ADDR                = "0.0.0.0:${local.api_port}"
         CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id
         CREATE_LIMIT_PER_MINUTE    = tostring(var.create_limit_per_minute)
-        ALLOWED_HOSTS              = join(",", compact([var.api_domain, one(aws_lb.api[*].dns_name)]))
+        ALLOWED_HOSTS              = join(",", compact([var.api_domain, local.api_cdn_domain, one(aws_lb.api[*].dns_name)]))
       }, local.identity_environment, local.picture_environment, local.api_environment)
       secrets           = merge(local.identity_secrets, local.picture_secrets)
       security_group_id = aws_security_group.api.id
@@ -220,8 +220,8 @@ resource "aws_lb" "api" {
   #checkov:skip=CKV2_AWS_28:A WAF is attached where everybody may call or waf_requests_per_5_minutes is given; the API limits creates itself.
   name                       = "${var.name}-api"
   load_balancer_type         = "application"
-  internal                   = var.api_internal
-  subnets                    = var.api_internal ? aws_subnet.private[*].id : aws_subnet.public[*].id
+  internal                   = local.api_is_internal
+  subnets                    = local.api_is_internal ? aws_subnet.private[*].id : aws_subnet.public[*].id
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
@@ -304,7 +304,7 @@ resource "aws_wafv2_web_acl" "api" {
   #checkov:skip=CKV_AWS_192:No Java anywhere behind it.
   #checkov:skip=CKV2_AWS_31:Its counts are in CloudWatch; the addresses are not kept.
   #checkov:skip=CKV2_AWS_77:No Java anywhere behind it.
-  count = local.has_fleet && local.waf_limit != null ? 1 : 0
+  count = local.has_fleet && local.waf_limit != null && !var.api_cdn ? 1 : 0
 
   name        = "${var.name}-api"
   description = "Limits the requests of one address"
@@ -345,7 +345,7 @@ resource "aws_wafv2_web_acl" "api" {
 }
 
 resource "aws_wafv2_web_acl_association" "api" {
-  count = local.has_fleet && local.waf_limit != null ? 1 : 0
+  count = local.has_fleet && local.waf_limit != null && !var.api_cdn ? 1 : 0
 
   resource_arn = aws_lb.api[0].arn
   web_acl_arn  = aws_wafv2_web_acl.api[0].arn

@@ -19,10 +19,15 @@ NAMED = re.compile(r'= "((?:atelier|http)\.[\w.]+)"')
 CONVERTED = {"", "1", "ns", "us", "ms", "s", "By", "bit"}
 
 
-def rendered() -> dict:
-    text = (STACK / "collector.yaml").read_text().replace("$${", "{")
+def rendered_text() -> str:
+    """collector.yaml as `templatefile` makes it: `$${` stands for `${`."""
     values = {"region": "us-west-2", "namespace": "Atelier", "log_group": "/atelier/metrics"}
-    return yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text))
+    text = re.sub(r"(?<!\$)\$\{(\w+)\}", lambda match: values[match[1]], (STACK / "collector.yaml").read_text())
+    return text.replace("$${", "${")
+
+
+def rendered() -> dict:
+    return yaml.safe_load(rendered_text())
 
 
 class Collector(unittest.TestCase):

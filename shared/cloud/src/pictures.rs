@@ -284,6 +284,22 @@ impl Pictures {
         .await
     }
 
+    /// Looks for an object that is not there: finds out without a write whether the bucket is there
+    /// and lets us read.
+    ///
+    /// # Errors
+    /// Where the bucket does not answer, or refuses.
+    pub async fn look(&self) -> Result<(), CloudError> {
+        let key = format!("{PROBE_PREFIX}{:016x}", fastrand::u64(..));
+        // Not HEAD: a refusal of that has no body, and does not say why.
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        match get.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Finds out whether the bucket takes uploads, at no cost worth naming: looks up, puts and
     /// deletes a small object, once each, in the way of an upload.
     ///

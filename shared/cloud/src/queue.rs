@@ -403,6 +403,24 @@ impl Queue {
         Ok(())
     }
 
+    /// When SQS itself moves a message to which dead letters, as JSON; `None` where it never does.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
+    ///
+    /// # Errors
+    /// Where the queue does not answer, or refuses.
+    pub async fn redrive_policy(&self) -> Result<Option<String>, QueueError> {
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
+            .send()
+            .await
+            .map_err(CloudError::from)?;
+        let mut attributes = answer.attributes.unwrap_or_default();
+        Ok(attributes.remove(&QueueAttributeName::RedrivePolicy))
+    }
+
     /// How much lies in the queue.
     ///
     /// # Errors
