@@ -3,7 +3,7 @@ import { batch } from "./api.js";
 import { dollars, h, say } from "./dom.js";
 
 const WORDS = {
-  delete: { verb: "Delete", done: "deleted", cost: (usd) => `They cost ${usd} to make, which is not given back. This cannot be undone.`, free: "This cannot be undone.", kind: "primary danger" },
+  delete: { verb: "Delete", done: "deleted", cost: (usd) => `What they cost, ${usd}, is not given back. This cannot be undone.`, free: "This cannot be undone.", kind: "primary danger" },
   retry: { verb: "Retry", done: "on their way again", cost: (usd) => `That costs about ${usd}.`, free: "", kind: "primary" },
 };
 

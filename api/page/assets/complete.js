@@ -178,7 +178,8 @@ async function choose(known) {
 
 function offer(assignment) {
   const { assignment_id, s3_upload_status } = assignment;
-  const image = () => h("img", { srcset: renditions(assignment), sizes: `auto, ${OFFER}`, src: pictureAddress(assignment_id), alt: "", width: 1024, height: 1024, loading: "lazy", decoding: "async" });
+  const srcset = renditions(assignment);
+  const image = () => h("img", { srcset, sizes: srcset && `auto, ${OFFER}`, src: pictureAddress(assignment_id), alt: "", width: 1024, height: 1024, loading: "lazy", decoding: "async" });
   return h(
     "li",
     {},

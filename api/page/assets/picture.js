@@ -68,9 +68,14 @@ export function picture(assignment, { eager = false, sizes = "min(92vw, 22rem)",
       load: () => (isPicture() ? shown() : away()),
       error: () => away(h("p", { class: "caption" }, "The picture cannot be shown right now. Trying again…")),
       // A browser would answer the same address from memory.
-      ...(!tries && { sizes: eager ? sizes : `auto, ${sizes}`, srcset: renditions(assignment) }),
+      ...(!tries && choice()),
       src: pictureAddress(assignment.assignment_id) + (tries ? `?try=${tries}` : ""),
     });
+
+    function choice() {
+      const srcset = renditions(assignment);
+      return srcset && { sizes: eager ? sizes : `auto, ${sizes}`, srcset };
+    }
 
     /** A placeholder is a picture too, of another shape: the browser scales what it chose by `sizes`, so sizes tell nothing. */
     function isPicture() {

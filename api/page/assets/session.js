@@ -81,7 +81,7 @@ function showAccount({ name, subject, roles }) {
   document.querySelectorAll('nav a[href="/fleet"]').forEach((link) => (link.hidden = !roles.includes("operator")));
   if (!roles.length) document.querySelector("header nav").hidden = true;
   const button = h("button", { type: "button", class: "quiet", click: leave }, "Sign out");
-  const who = h("span", { class: "who", title: roles.join(", ") || "no role" }, name ?? subject);
+  const who = h("span", { class: "who", dir: "auto", title: roles.join(", ") || "no role" }, name ?? subject);
   document.querySelector("header.top").append(h("div", { class: "account", role: "group", "aria-label": "Account" }, who, button));
 }
 

@@ -3,9 +3,10 @@ import { erase, keep, readMany, retry } from "./api.js";
 import { card } from "./card.js";
 import { choosing } from "./choosing.js";
 import { dollars, h, say } from "./dom.js";
+import { keepDraft, keptDraft } from "./draft.js";
 import { filtering, isWhole, pagesOf } from "./filter.js";
 import { send, unsent } from "./outbox.js";
-import { nameOf } from "./questions.js";
+import { editableQuestions, nameOf } from "./questions.js";
 import { may, me } from "./session.js";
 import { kept } from "./storage.js";
 import { hear, tellChanged, tellGone } from "./tabs.js";
@@ -130,6 +131,14 @@ function putUnsent(content) {
   if (pages.matches(assignment) && !cards.has(content.assignment_id)) put(assignment);
 }
 
+/** The service did not want it. Its words wait in the form of a new assignment, unless others do. */
+function refused({ assignment_id, prompt, title, teacher_id: teacher, question_answers, permanent }, error) {
+  gone(assignment_id);
+  if (error.status === 410) return;
+  if (!keptDraft()?.prompt) keepDraft({ prompt, title, teacher, questions: editableQuestions(question_answers), permanent });
+  end.textContent = `“${nameOf({ prompt, title, question_answers })}” was not created: ${error.message}`;
+}
+
 const createdAt = (item) => Number(item.dataset.createdAt);
 
 function tell(assignment) {
@@ -241,5 +250,5 @@ me.then((known) => {
   form.elements.teacher_id.closest(".field").hidden = !mayChoose;
   myself = mayChoose ? known.teacher_id || kept.get(TEACHER_KEY, "") : "";
   filters = filtering(form, myself, start);
-  unsent().forEach((content) => send(content).then(tell, () => gone(content.assignment_id)));
+  unsent().forEach((content) => send(content).then(tell, (error) => refused(content, error)));
 });
