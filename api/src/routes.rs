@@ -22,8 +22,8 @@ use crate::correlation::correlate;
 use crate::fleet::{self, control, dead_letters};
 use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
-use crate::origin::refuse_other_sites;
 use crate::notice::Notice;
+use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
 use crate::{audit_log, auth, budget, change, create, health, image, page, read, share, shared};
 

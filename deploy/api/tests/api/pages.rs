@@ -40,7 +40,13 @@ async fn every_view_is_served_under_a_strict_policy() {
 #[tokio::test]
 async fn an_unknown_address_is_a_page_for_people_and_a_problem_for_programs() {
     let world = World::start().await;
-    for path in ["/no/such/view", "/show/extra", "/complete/a/b", "/S", "//x.test/"] {
+    for path in [
+        "/no/such/view",
+        "/show/extra",
+        "/complete/a/b",
+        "/S",
+        "//x.test/",
+    ] {
         let call = world.call(Method::GET, path);
         let browser = call.header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         let page = browser.send().await.unwrap();
