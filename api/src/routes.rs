@@ -8,8 +8,8 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +23,7 @@ use crate::description::complete;
 use crate::fleet::{self, control, dead_letters};
 use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
+use crate::notice::Notice;
 use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
 use crate::{
@@ -65,6 +66,7 @@ fn users_calls() -> Calls {
         .open_to(Access::USERS, routes!(batch::batch))
         .open_to(Access::USERS, routes!(budget::read_budget))
         .open_to(Access::USERS, routes!(share::share, share::revoke))
+        .open_to(Access::USERS, routes!(share::qr))
         .open_to(Access::USERS, routes!(share::results, share::erase_results))
 }
 
@@ -152,6 +154,11 @@ pub fn router(app: Arc<App>) -> Router {
                 .layer(from_fn(shared::keep_private))
                 .layer(from_fn_with_state(app.clone(), admit)),
         )
+        .route("/fleet/", get(page::without_slash))
+        .route("/show/", get(page::without_slash))
+        .route("/complete/", get(page::without_slash))
+        .route("/complete/{id}/", get(page::without_slash))
+        .route("/s/{token}/", get(page::without_slash))
         .route("/favicon.ico", get(page::favicon))
         .route("/assets/{*path}", get(page::asset))
         .with_state(app.clone())
@@ -165,8 +172,22 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CompressionLayer::new())
 }
 
-async fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
+/// Browsers get a page, programs a problem document.
+async fn unknown(uri: Uri, headers: HeaderMap) -> Response {
+    const WORDS: &str = "There is nothing at this address.";
+    const TITLE: &str = "Nothing here";
+    // Whoever follows a broken link for students has no other page to go to.
+    let by_link = uri.path().starts_with("/s/");
+    let mut answer = match (page::is_wanted(&headers), by_link) {
+        (true, true) => Notice::new(StatusCode::NOT_FOUND, TITLE, WORDS).into_response(),
+        (true, false) => Notice::new(StatusCode::NOT_FOUND, TITLE, WORDS)
+            .with_link("/", "To the start")
+            .into_response(),
+        (false, _) => Problem::new(StatusCode::NOT_FOUND, WORDS).into_response(),
+    };
+    let accept = HeaderValue::from_static("accept");
+    answer.headers_mut().insert(VARY, accept);
+    answer
 }
 
 async fn wrong_method() -> Problem {

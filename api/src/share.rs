@@ -1,5 +1,7 @@
 //! A teacher's side of sharing: the link, and what students answered there.
 
+mod qr;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ use crate::input::field::{Id, Number, Shown, Whole};
 use crate::input::{IdInPath, OptionalJsonBody, Parameters, input};
 use crate::present::present;
 use crate::problem::{Problem, Refused};
+
+pub(crate) use qr::{__path_qr, qr};
 
 /// The longest that a link may live by itself, in days.
 const MAX_DAYS: u32 = 366;
