@@ -1,13 +1,16 @@
 //! What the derived OpenAPI document cannot say by itself.
 
+use atelier_domain::failure::Failure;
+use atelier_domain::foreign::UNREADABLE;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, OneOf, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, OpenApi, RefOr, Required, Response};
 
-/// Completes the description of every operation.
+/// Completes the description of every operation, and of failures.
 pub(crate) fn complete(document: &mut OpenApi) {
+    enumerate_codes(document);
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             if let Some(RefOr::T(body)) = &mut operation.request_body {
@@ -16,6 +19,18 @@ pub(crate) fn complete(document: &mut OpenApi) {
             describe_bytes(operation);
             describe_refusal_of_any(operation);
         }
+    }
+}
+
+/// The document holds a failure's code as a text, since another version may have written it.
+fn enumerate_codes(document: &mut OpenApi) {
+    let components = document.components.as_mut();
+    let failure = components.and_then(|it| it.schemas.get_mut("Failure"));
+    if let Some(RefOr::T(Schema::Object(failure))) = failure
+        && let Some(RefOr::T(Schema::Object(code))) = failure.properties.get_mut("code")
+    {
+        let codes = Failure::ALL.map(Failure::code).into_iter();
+        code.enum_values = Some(codes.chain([UNREADABLE]).map(Into::into).collect());
     }
 }
 

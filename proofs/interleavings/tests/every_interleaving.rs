@@ -57,6 +57,16 @@ fn one_crash_and_one_expired_lease() {
 }
 
 #[test]
+fn a_picture_that_is_lost_is_made_again() {
+    let faults = Faults {
+        retries: 1,
+        expired_pictures: 1,
+        ..NONE
+    };
+    hold("a lost picture", faults);
+}
+
+#[test]
 #[cfg(not(debug_assertions))]
 fn two_crashes_and_two_expired_leases() {
     let faults = Faults {

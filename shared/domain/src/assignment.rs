@@ -126,8 +126,7 @@ impl ImageMetadata {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Failure)]
 pub struct FailureNote {
-    /// What went wrong.
-    #[schema(schema_with = crate::failure::code_schema)]
+    /// What went wrong: one of the codes of failures.
     pub code: String,
     /// The message for people; ends with the correlation id.
     pub message: String,

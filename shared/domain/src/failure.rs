@@ -3,11 +3,8 @@
 
 use std::fmt;
 
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
-
 use crate::assignment::{Assignment, FailureNote};
 use crate::budget::USED_UP;
-use crate::foreign::UNREADABLE;
 
 /// Why an assignment has no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,16 +106,6 @@ impl Failure {
             correlation_id: correlation_id.to_owned(),
         }
     }
-}
-
-/// Describes a code, that of what stands in for an unreadable document among them.
-pub(crate) fn code_schema() -> Object {
-    let codes = Failure::ALL.map(Failure::code).into_iter();
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("What went wrong."))
-        .enum_values(Some(codes.chain([UNREADABLE])))
-        .build()
 }
 
 impl fmt::Display for Failure {

@@ -188,7 +188,7 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             assert!(told || !sent, "{status}: {operation:#}");
         }
         // A body that need not be sent is left out, not `null`.
-        assert!(operation["requestBody"].to_string().find("null}").is_none());
+        assert!(!operation["requestBody"].to_string().contains("oneOf"));
     }
     let schemas = &openapi["components"]["schemas"];
     let codes = schemas["Failure"]["properties"]["code"]["enum"].as_array();
