@@ -102,7 +102,7 @@ mod tests {
             .lines()
             .filter(|line| line.starts_with('#') && !line.contains(" target_info"))
             .collect();
-        described.sort_unstable_by_key(|line| line.split(' ').nth(2).map(str::to_owned));
+        described.sort_by_key(|line| line.split(' ').nth(2).map(str::to_owned));
         let described = described.join("\n") + "\n";
         if std::env::var_os("WRITE_METRICS_LIST").is_some() {
             std::fs::write(LISTED, &described).unwrap();
