@@ -1,6 +1,6 @@
 module atelier/compose
 
-go 1.26
+go 1.25.0
 
 require github.com/compose-spec/compose-go/v2 v2.6.4
 

@@ -182,8 +182,10 @@ async fn each_fault_is_named_with_what_to_do() {
 async fn what_does_not_answer_is_given_up_in_time() {
     let bench = Bench::new().await;
     bench.fault(Service::S3, Kind::Hang);
-    let found = bench.start.findings(Duration::from_millis(200)).await;
-    assert_eq!(missing(&found), ["bucket: no answer within 0.2 s"]);
+    let found = bench.start.findings(Duration::from_secs(1)).await;
+    let missing = missing(&found);
+    let bucket = "bucket: no answer within 1 s".to_owned();
+    assert!(missing.contains(&bucket), "{missing:?}");
 }
 
 #[tokio::test]
