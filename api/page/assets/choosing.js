@@ -7,6 +7,10 @@ const WORDS = {
   retry: { verb: "Retry", done: "on their way again", cost: (usd) => `That costs about ${usd}.`, free: "", kind: "primary" },
 };
 
+/** The most that the service takes at once. */
+const PORTION = 500;
+const portions = (ids) => Array.from({ length: Math.ceil(ids.length / PORTION) }, (_, n) => ids.slice(n * PORTION, (n + 1) * PORTION));
+const sum = (all, value) => all.reduce((total, each) => total + value(each), 0);
 const counted = (count) => (count === 1 ? "1 assignment" : `${count} assignments`);
 
 /**
@@ -75,41 +79,51 @@ export function choosing({ main, toggle, dialog, done }) {
 
   /** Says what it would be, and carries it out if that is what is wanted. */
   async function ask(operation) {
-    const ids = [...chosen];
     const { verb, cost, free, kind } = WORDS[operation];
     try {
-      const { count, cost_usd } = await batch(operation, ids);
-      const rest = ids.length - count;
-      const words = [
-        count > 0 && (cost_usd ? cost(dollars(cost_usd)) : free),
-        rest > 0 && (operation === "retry" ? `Only those that failed, or whose picture is lost, can be retried: ${counted(rest)} of the chosen cannot.` : `${counted(rest)} of the chosen cannot be deleted.`),
-      ];
-      const go = count > 0 && h("button", { type: "button", class: kind, click: () => carryOut(operation, ids, count) }, `${verb} ${count}`);
+      const parts = [];
+      for (const ids of portions([...chosen])) parts.push({ ids, ...(await batch(operation, ids)) });
+      const count = sum(parts, (part) => part.count);
+      const usd = sum(parts, (part) => part.cost_usd ?? 0);
+      const words = [count > 0 && (usd ? cost(dollars(usd)) : free), problemsOf(parts)];
+      const go = count > 0 && h("button", { type: "button", class: kind, click: () => carryOut(operation, parts) }, `${verb} ${count}`);
       tellInDialog(`${verb} ${counted(count)}?`, words, go, count > 0 ? "Cancel" : "Close");
     } catch (error) {
       tellInDialog(`${verb}: that did not work`, [error.message], null, "Close");
     }
   }
 
-  async function carryOut(operation, ids, count) {
+  async function carryOut(operation, parts) {
     dialog.querySelectorAll("button").forEach((button) => (button.disabled = true));
+    const answers = [];
     try {
-      const answer = await batch(operation, ids, count);
-      const failed = new Map((answer.failed ?? []).map((each) => [each.assignment_id, each.problem]));
-      const words = `${counted(answer.done)} ${WORDS[operation].done}.`;
-      done(operation, ids.filter((id) => !failed.has(id)));
-      if (!failed.size) {
-        dialog.close();
-        say(words);
-        return stop();
+      for (const { ids, count } of parts.filter((part) => part.count > 0)) {
+        const answer = await batch(operation, ids, count);
+        answers.push(answer);
+        const not = new Set(failedOf(answer).map((each) => each.assignment_id));
+        done(operation, ids.filter((id) => !not.has(id)));
       }
-      const problems = [...new Set([...failed.values()].map((problem) => problem?.detail ?? problem?.title ?? String(problem)))];
-      tellInDialog(words, [`${counted(failed.size)} not: ${problems.join(" ")}`], null, "Close");
     } catch (error) {
       // Others changed something meanwhile: the number is told anew.
       if (error.status === 409) return ask(operation);
-      tellInDialog("That did not work", [error.message], null, "Close");
+      return tellInDialog("That did not work", [error.message], null, "Close");
     }
+    const words = `${counted(sum(answers, (answer) => answer.done))} ${WORDS[operation].done}.`;
+    const problems = problemsOf(answers);
+    if (problems) return tellInDialog(words, [problems], null, "Close");
+    dialog.close();
+    stop();
+    say(words);
+  }
+
+  const failedOf = ({ failed = [] }) => failed;
+
+  /** Which of the chosen it is not done to, and why. */
+  function problemsOf(answers) {
+    const failed = answers.flatMap(failedOf);
+    if (!failed.length) return "";
+    const details = new Set(failed.map(({ problem }) => problem?.detail ?? "It failed."));
+    return `${counted(failed.length)} not: ${[...details].join(" ")}`;
   }
 
   function tellInDialog(title, words, go, close) {
