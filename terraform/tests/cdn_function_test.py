@@ -51,7 +51,7 @@ class HideMetadata(unittest.TestCase):
         body = label[label.index("fn to_metadata") : label.index("fn from_metadata")]
         names = re.findall(r'\("([a-z-]+)",', body)
         self.assertGreaterEqual(len(names), 12)
-        names += re.findall(r'MADE_FROM: &str = "([a-z-]+)"', (STACK.parent / "shared/cloud/src/pictures/renditions.rs").read_text())
+        names += re.findall(r'MADE_FROM: &str = "([a-z-]+)"', (STACK.parent / "shared/cloud/src/pictures.rs").read_text())
         self.assertGreaterEqual(len(names), 14)
         self.assertEqual(answer({f"x-amz-meta-{name}": "x" for name in names} | {"x-amz-version-id": "v"}), {"vary": "Accept"})
 

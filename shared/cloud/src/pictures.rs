@@ -606,6 +606,9 @@ impl Pictures {
     }
 }
 
+/// The metadata field that names the file that a rendition was made from.
+const MADE_FROM: &str = "made-from";
+
 /// The tag that the lifecycle's filter looks for; a filter cannot say "not tagged".
 const RETENTION: &str = "retention";
 
@@ -620,7 +623,7 @@ fn size(content_length: Option<i64>) -> u64 {
 }
 
 fn made_from(metadata: Option<&HashMap<String, String>>) -> Option<String> {
-    metadata?.get(renditions::MADE_FROM).cloned()
+    metadata?.get(MADE_FROM).cloned()
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

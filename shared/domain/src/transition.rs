@@ -510,7 +510,13 @@ pub fn retry(
         .set("stage_seconds", StageSeconds::default())
         .set("correlation_id", correlation_id)
         .unset(&["claim", "failure", "finished_at", "sent_at"])
-        .unset(&renditions::FIELDS);
+        .unset(&[
+            "variants",
+            "avif_size_bytes",
+            "thumbhash",
+            "renditions_due",
+            "rendition_sends",
+        ]);
     if let Some(prompt) = prompt {
         edits = edits
             .set("prompt", prompt)

@@ -9,12 +9,10 @@ use bytes::Bytes;
 use atelier_domain::assignment::Assignment;
 
 use super::{
-    Condition, PREFIX, PictureRef, Pictures, RETENTION, RetryPolicy, is_no_such_key, key, retention,
+    Condition, MADE_FROM, PREFIX, PictureRef, Pictures, RETENTION, RetryPolicy, is_no_such_key,
+    key, retention,
 };
 use crate::error::CloudError;
-
-/// The metadata field that names the file that a rendition was made from.
-pub(super) const MADE_FROM: &str = "made-from";
 
 /// Where the AVIF beside a picture lies.
 pub fn avif_key(assignment_id: &str) -> String {

@@ -9,15 +9,6 @@ use crate::assignment::{Assignment, Claim, Status, Token};
 use crate::rendition::Renditions;
 use crate::timestamp::Timestamp;
 
-/// What the document says of them.
-pub(super) const FIELDS: [&str; 5] = [
-    "variants",
-    "avif_size_bytes",
-    "thumbhash",
-    "renditions_due",
-    "rendition_sends",
-];
-
 /// Claims the renditions of a `success` that nobody makes, as it was `seen`.
 pub fn claim_renditions(
     seen: &Assignment,
