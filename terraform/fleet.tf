@@ -86,6 +86,7 @@ locals {
         CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id
         CREATE_LIMIT_PER_MINUTE    = tostring(var.create_limit_per_minute)
         ALLOWED_HOSTS              = join(",", compact([var.api_domain, local.api_cdn_domain, one(aws_lb.api[*].dns_name)]))
+        CLOUDWATCH_BACKLOG         = var.fleet == "ec2" ? "on" : "off"
       }, local.identity_environment, local.picture_environment, local.api_environment)
       secrets           = merge(local.identity_secrets, local.picture_secrets)
       security_group_id = aws_security_group.api.id
@@ -127,6 +128,13 @@ locals {
       backlog = {
         queue_name = aws_sqs_queue.jobs.name
         per_worker = local.scaling.worker.backlog_per_worker
+        # The APIs say it every 10 s (CLOUDWATCH_BACKLOG). Application Auto Scaling, which ECS has,
+        # knows no periods below a minute.
+        high_resolution = {
+          namespace      = local.metrics.namespace
+          metric_name    = "BacklogPerWorker"
+          period_seconds = local.scaling.high_resolution.metric_period_seconds
+        }
       }
       requests = null
     }

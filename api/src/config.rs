@@ -47,6 +47,8 @@ pub struct ApiConfig {
     pub telemetry: TelemetryConfig,
     /// The embedded cloud's control address; the page of the fleet shows its switches then.
     pub control: Option<String>,
+    /// Whether the log has the jobs that wait for each worker as a metric for CloudWatch.
+    pub backlog: bool,
     /// Between two samples of the queue and the fleet.
     pub sample: Duration,
 }
@@ -57,10 +59,18 @@ const ATELIER_CONTROL_URL: Setting = Setting {
     help: "Control address of an embedded cloud; /fleet shows its switches then.",
 };
 
+const CLOUDWATCH_BACKLOG: Setting = Setting {
+    name: "CLOUDWATCH_BACKLOG",
+    default: Some("off"),
+    help: "`on` writes every 10 s how many jobs wait for each worker into the log, as a line of CloudWatch's embedded metric format: an Auto Scaling group can follow it.",
+};
+
 /// Between two samples of the queue: three of them in a row tell a queue that forgot.
 const SAMPLE: Duration = Duration::from_secs(5);
 
 impl ApiConfig {
+    /// Its options of CloudWatch.
+    pub const CLOUDWATCH_SETTINGS: &[Setting] = &[CLOUDWATCH_BACKLOG];
     /// Its options of an embedded cloud.
     pub const CONTROL_SETTINGS: &[Setting] = &[ATELIER_CONTROL_URL];
     /// Its options.
@@ -80,6 +90,7 @@ impl ApiConfig {
         QueueConfig::SETTINGS,
         StoreConfig::SETTINGS,
         TelemetryConfig::SETTINGS,
+        Self::CLOUDWATCH_SETTINGS,
         Self::CONTROL_SETTINGS,
     ];
 
@@ -111,6 +122,7 @@ impl ApiConfig {
             store: StoreConfig::read(it),
             telemetry: TelemetryConfig::read(it),
             control: control.map(|url| url.trim_end_matches('/').to_owned()),
+            backlog: it.one_of(&CLOUDWATCH_BACKLOG, &[("on", true), ("off", false)]),
             sample: SAMPLE,
         };
         environment.finish(config)
