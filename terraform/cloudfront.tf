@@ -12,7 +12,7 @@ resource "aws_cloudfront_origin_access_control" "images" {
 
 resource "aws_cloudfront_cache_policy" "images" {
   name    = "${var.name}-images"
-  comment = "A picture's path alone names it"
+  comment = "A picture's path alone names it; a function has chosen the format"
   # A picture never changes under its key, so no shorter lifetime of an object counts.
   min_ttl     = 86400
   default_ttl = var.cloudfront_default_ttl_seconds
@@ -93,6 +93,14 @@ resource "aws_cloudfront_function" "hide_metadata" {
   publish = true
 }
 
+resource "aws_cloudfront_function" "viewer_request" {
+  name    = "${var.name}-viewer-request"
+  comment = "Shows the AVIF beside a WebP to those that accept it"
+  runtime = "cloudfront-js-2.0"
+  code    = file("${path.module}/viewer-request.js")
+  publish = true
+}
+
 resource "aws_cloudfront_distribution" "images" {
   #checkov:skip=CKV_AWS_68:Static pictures from a cache; there is nothing behind it for a WAF to guard.
   #checkov:skip=CKV2_AWS_47:No Log4j anywhere behind this distribution; the origin is S3.
@@ -127,10 +135,10 @@ resource "aws_cloudfront_distribution" "images" {
     trusted_key_groups = aws_cloudfront_key_group.pictures[*].id
 
     dynamic "function_association" {
-      for_each = local.cdn_function_arns
+      for_each = local.cdn_functions
 
       content {
-        event_type   = "viewer-response"
+        event_type   = function_association.key
         function_arn = function_association.value
       }
     }
@@ -191,7 +199,10 @@ resource "aws_cloudfront_monitoring_subscription" "images" {
 }
 
 locals {
-  cdn_function_arns = [aws_cloudfront_function.hide_metadata.arn]
+  cdn_functions = {
+    viewer-request  = aws_cloudfront_function.viewer_request.arn
+    viewer-response = aws_cloudfront_function.hide_metadata.arn
+  }
 
   cdn_policy_arns = [
     "arn:${local.partition}:cloudfront::${local.account_id}:cache-policy/${aws_cloudfront_cache_policy.images.id}",

@@ -300,7 +300,7 @@ resource "aws_iam_role_policy" "deploy_plan" {
           "cloudfront:GetResponseHeadersPolicy",
           "cloudfront:ListTagsForResource",
         ]
-        Resource = concat([aws_cloudfront_distribution.images.arn], local.cdn_function_arns, local.cdn_policy_arns)
+        Resource = concat([aws_cloudfront_distribution.images.arn], values(local.cdn_functions), local.cdn_policy_arns)
       },
       {
         Sid    = "Roles"

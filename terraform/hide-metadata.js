@@ -1,5 +1,6 @@
 // A CloudFront function (viewer response): who asked for a picture, and how it was made, stays in the
-// bucket. A response headers policy could remove ten headers by name; a picture has more.
+// bucket. A response headers policy could remove ten headers by name; a picture has more. What is
+// shown depends on Accept (viewer-request.js), which browsers' caches are told.
 function handler(event) {
   var headers = event.response.headers;
   Object.keys(headers).forEach(function (name) {
@@ -7,5 +8,6 @@ function handler(event) {
       delete headers[name];
     }
   });
+  headers.vary = { value: 'Accept' };
   return event.response;
 }

@@ -7,6 +7,7 @@ locals {
     queue_wait          = "atelier.queue_wait"
     stage_duration      = "atelier.stage_duration"
     jobs                = "atelier.jobs"
+    renditions          = "atelier.renditions"
     s3_uploads          = "atelier.s3_uploads"
     s3_upload_failures  = "atelier.s3_upload_failures"
     s3_upload_conflicts = "atelier.s3_upload_conflicts"
@@ -361,7 +362,7 @@ locals {
   s3_request = ["BucketName", aws_s3_bucket.images.id, "FilterId", local.request_metrics]
   cdn        = ["Region", "Global", "DistributionId", aws_cloudfront_distribution.images.id]
   worker     = [local.service_dimension, "atelier-worker"]
-  of_stage   = { for stage in ["generate", "optimize", "upload"] : stage => concat(["stage", stage], local.worker) }
+  of_stage   = { for stage in ["generate", "optimize", "upload", "variant", "avif"] : stage => concat(["stage", stage], local.worker) }
 
   # Title, metrics, and what differs from a sum a minute in the stack's region.
   widgets = concat(local.shared_widgets, [for widget in local.fleet_widgets : widget if local.has_fleet])
@@ -391,6 +392,7 @@ locals {
     { title = "Age of the oldest job (s)", stat = "Maximum", metrics = [["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.jobs.name]] },
     { title = "Dead letters", stat = "Maximum", metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name]] },
     { title = "Jobs by result", metrics = [for result in ["success", "failed", "released"] : concat([local.metrics.namespace, local.metrics.jobs, "result", result], local.worker)] },
+    { title = "Variants and AVIFs by result", metrics = [for result in ["made", "failed", "given_up"] : concat([local.metrics.namespace, local.metrics.renditions, "result", result], local.worker)] },
     { title = "Time in each stage (s)", stat = "Average", metrics = concat([concat([local.metrics.namespace, local.metrics.queue_wait], local.worker)], [for dimensions in local.of_stage : concat([local.metrics.namespace, local.metrics.stage_duration], dimensions)]) },
     { title = "Slots", stat = "Average", metrics = [for name in [local.metrics.slots, local.metrics.slots_in_use, local.metrics.paused] : concat([local.metrics.namespace, name], local.worker)] },
     { title = "Model: calls and throttles", metrics = [for name in [local.metrics.model_calls, local.metrics.throttles] : concat([local.metrics.namespace, name], local.worker)] },

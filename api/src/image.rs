@@ -1,4 +1,5 @@
-//! An assignment's picture: a redirect to the CDN, the bytes, or a placeholder; never an error.
+//! An assignment's picture: a redirect to the CDN, the bytes, or a placeholder. However it stands, that
+//! is no error; an address that means nothing is.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,28 +13,47 @@ use atelier_runtime::telemetry::events::Alert;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
 use crate::identity::caller::Caller;
+use crate::input::field::{Flag, Number};
+use crate::input::{AmongParameters, input};
 use crate::placeholder::{Reason, placeholder};
-use crate::problem::Problem;
+use crate::problem::{Problem, Refused};
 use crate::read::is_known;
+use crate::rendition::{Chosen, MAX_WIDTH};
 
-/// Shows the picture of an assignment, or a placeholder that says why there is none.
+input! {
+    /// Which file of a picture, and from where.
+    ImageQuery() {
+        /// The least width in pixels: the smallest stored picture that is as wide is shown, else the
+        /// picture itself.
+        width: Number<1, MAX_WIDTH>,
+        /// Whether the bytes come from this address even where there is a CDN.
+        stream: Flag,
+    }
+}
+
+/// Shows the picture of an assignment, or a placeholder that says why there is none. Who accepts
+/// `image/avif` gets that where it is stored.
 #[utoipa::path(
     get,
     path = "/assignments/{id}/image",
     tag = "assignments",
-    params(("id" = String, Path, description = "Its id")),
+    params(
+        ("id" = String, Path, description = "Its id"),
+        ImageQuery,
+    ),
     responses(
-        (status = 200, description = "The picture, where no CDN is configured; or a placeholder, which `x-atelier-placeholder` gives the reason of.",
-            content((Vec<u8> = "image/webp"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/gif"), (Vec<u8> = "application/octet-stream"), (String = "image/svg+xml")),
+        (status = 200, description = "The picture, where no CDN is configured or `stream` is true; or a placeholder, which `x-atelier-placeholder` gives the reason of.",
+            content((Vec<u8> = "image/webp"), (Vec<u8> = "image/avif"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/gif"), (Vec<u8> = "application/octet-stream"), (String = "image/svg+xml")),
             headers(("x-atelier-placeholder" = Option<String>, description = "Why there is no picture"))),
         (status = 302, description = "The picture is at the CDN.", headers(("Location" = String, description = "Where it is"))),
         (status = 304, description = "It is as the ETag says."),
+        Refused<400>,
     )
 )]
 pub(crate) async fn image(
@@ -41,8 +61,13 @@ pub(crate) async fn image(
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,
     caller: Caller,
     correlation_id: CorrelationId,
+    query: Result<AmongParameters<ImageQuery>, Problem>,
     headers: HeaderMap,
 ) -> Response {
+    let query = match query {
+        Ok(AmongParameters(query)) => query,
+        Err(problem) => return problem.into_response(),
+    };
     let id = match id {
         Ok(Path(id)) if is_valid_id(&id) => id,
         _ => return placeholder(Reason::Unknown),
@@ -61,10 +86,12 @@ pub(crate) async fn image(
         Status::NoImage => placeholder(Reason::NoImage),
         Status::Deleted => placeholder(Reason::Deleted),
         Status::Success => {
-            let key = pictures::key(&id);
-            match app.config.cdn.url(&key) {
+            let chosen = Chosen::of(&document, query.width.map(|it| it.0));
+            let has_avif = chosen.avif_key.is_some();
+            let url = app.config.cdn.picture_url(&chosen.key, has_avif);
+            match url.filter(|_| !query.stream.is_some_and(|it| it.0)) {
                 Some(url) => redirect(&url),
-                None => stored(&app, &document, &key, &headers, &correlation_id).await,
+                None => stored(&app, &document, chosen, &headers, &correlation_id).await,
             }
         }
     }
@@ -87,16 +114,16 @@ fn redirect(url: &str) -> Response {
 async fn stored(
     app: &App,
     document: &Assignment,
-    key: &str,
+    chosen: Chosen,
     headers: &HeaderMap,
     correlation_id: &CorrelationId,
 ) -> Response {
     let start = Instant::now();
     let id = &document.assignment_id;
-    match load(&app.services.pictures, key, document, headers).await {
+    match load(&app.services.pictures, chosen, document, headers).await {
         Ok(Some(answer)) => answer,
         Ok(None) => {
-            tracing::warn!(assignment = id, key, "the picture is missing");
+            tracing::warn!(assignment = id, "the picture is missing");
             placeholder(Reason::Missing)
         }
         Err(error) => {
@@ -122,9 +149,25 @@ async fn stored(
     }
 }
 
-/// The stored picture as the answer; `None` if there is none. A picture that the caller has already
-/// is not loaded.
+/// The stored file as the answer, or the picture itself where that is missing; `None` if there is
+/// none.
 async fn load(
+    pictures: &Pictures,
+    chosen: Chosen,
+    document: &Assignment,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, CloudError> {
+    for key in chosen.keys(document, headers) {
+        let answer = load_one(pictures, &key, document, headers).await?;
+        if answer.is_some() {
+            return Ok(answer);
+        }
+    }
+    Ok(None)
+}
+
+/// What is stored under `key`. A picture that the caller has already is not loaded.
+async fn load_one(
     pictures: &Pictures,
     key: &str,
     document: &Assignment,
@@ -133,7 +176,8 @@ async fn load(
     if headers.contains_key(IF_NONE_MATCH) {
         match pictures.find(key, document.into()).await? {
             Some(found) if is_known(headers, &found.etag) => {
-                let answer = (StatusCode::NOT_MODIFIED, cached(&found)).into_response();
+                let answer = cached(&found, document);
+                let answer = (StatusCode::NOT_MODIFIED, answer).into_response();
                 return Ok(Some(answer));
             }
             _ => {}
@@ -141,18 +185,21 @@ async fn load(
     }
     let loaded = pictures.read(key, document.into()).await?;
     Ok(loaded.map(|(bytes, found)| {
-        let mut answer = cached(&found);
+        let mut answer = cached(&found, document);
         answer.insert(CONTENT_TYPE, content_type(&found.content_type));
         (answer, Body::from(bytes)).into_response()
     }))
 }
 
-fn cached(found: &Found) -> HeaderMap {
+/// How readers keep it: not for long where a smaller file of it is about to come.
+fn cached(found: &Found, document: &Assignment) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static(pictures::CACHE_CONTROL),
-    );
+    let kept = match document.renditions_due {
+        true => "max-age=60",
+        false => pictures::CACHE_CONTROL,
+    };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
     if let Ok(etag) = HeaderValue::from_str(&found.etag) {
         headers.insert(ETAG, etag);
     }
@@ -163,6 +210,7 @@ fn cached(found: &Found) -> HeaderMap {
 pub(crate) fn content_type(stored: &str) -> HeaderValue {
     HeaderValue::from_static(match stored {
         "image/webp" => "image/webp",
+        "image/avif" => "image/avif",
         "image/png" => "image/png",
         "image/jpeg" => "image/jpeg",
         "image/gif" => "image/gif",

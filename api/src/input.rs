@@ -254,6 +254,22 @@ impl<I: Input, S: Sync> FromRequestParts<S> for Parameters<I> {
     }
 }
 
+/// The parameters of a request's query; others may be beside them. The address of a picture may have
+/// some that only make it another one.
+#[derive(Debug)]
+pub(crate) struct AmongParameters<I>(pub(crate) I);
+
+impl<I: Input, S: Sync> FromRequestParts<S> for AmongParameters<I> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut fields = Fields::of_query(&parts.uri);
+        let input = I::read(&mut fields);
+        let faults = fields.faults;
+        Ok(Self(Checked { input, faults }.finish()?))
+    }
+}
+
 /// A JSON object as the body, with what is wrong with its fields.
 #[derive(Debug)]
 pub(crate) struct JsonBody<I>(pub(crate) Checked<I>);

@@ -28,6 +28,7 @@ mod placeholder;
 mod present;
 mod problem;
 mod read;
+mod rendition;
 mod routes;
 mod send;
 mod serve;

@@ -31,6 +31,7 @@ use crate::input::field::{Answers, Trimmed};
 use crate::input::{JsonBody, input};
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::share::{questions_of, right_count};
+use crate::view::VariantView;
 
 pub(crate) use page::{page, submit};
 pub(crate) use picture::{__path_shared_image, shared_image};
@@ -88,29 +89,14 @@ pub(crate) struct SharedView {
     width: u32,
     /// As `width`.
     height: u32,
-    /// Smaller renditions of it, the smallest first; absent where there are none.
+    /// Smaller pictures of the same, by width upwards; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    variants: Vec<Rendition>,
-    /// What it looks like from far away, as base64 of a
-    /// [ThumbHash](https://evanw.github.io/thumbhash/); absent where that is not known.
+    variants: Vec<VariantView>,
+    /// The picture's ThumbHash in base64: some 25 bytes to paint before it is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     thumbhash: Option<String>,
     /// The questions.
     questions: Vec<String>,
-}
-
-/// A smaller rendition of a picture.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SharedRendition)]
-struct Rendition {
-    /// Pixels.
-    width: u32,
-    /// Pixels.
-    height: u32,
-    /// Where it is.
-    url: String,
-    /// The bytes of its WebP.
-    size_bytes: u64,
 }
 
 impl SharedView {
@@ -122,8 +108,10 @@ impl SharedView {
             image_url: token.image_url(),
             width,
             height,
-            variants: Vec::new(),
-            thumbhash: None,
+            variants: VariantView::of(document, |width, _| {
+                format!("{}?width={width}", token.image_url())
+            }),
+            thumbhash: document.thumbhash.clone(),
             questions: questions_of(document).map(|it| it.text).collect(),
         }
     }

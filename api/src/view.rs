@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atelier_cloud::config::CdnConfig;
+use atelier_cloud::pictures::{key, variant_key};
 use atelier_domain::assignment::{Assignment, FailureNote, ImageMetadata, StageSeconds, Status};
 use atelier_domain::throughput::Throughput;
 use atelier_store::Store;
@@ -64,11 +65,11 @@ impl Views {
         if self.cdn.signer.is_none() {
             return;
         }
-        let keys = documents.iter().filter_map(|it| it.s3_image_key.clone());
-        let (cdn, keys) = (self.cdn.clone(), keys.collect::<Vec<_>>());
+        let (cdn, documents) = (self.cdn.clone(), documents.to_vec());
         let signing = tokio::task::spawn_blocking(move || {
-            for key in keys {
-                cdn.url(&key);
+            for document in &documents {
+                picture_url(document, &cdn);
+                VariantView::at_cdn(document, &cdn);
             }
         });
         // What was not signed is signed when it is needed.
@@ -143,6 +144,12 @@ pub(crate) struct View {
     /// With `success`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_metadata: Option<ImageMetadata>,
+    /// Smaller pictures of the same, by width upwards; absent where there are none, or none yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantView>,
+    /// The picture's ThumbHash in base64: some 25 bytes to paint before it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbhash: Option<String>,
     /// 1, and one more at each retry by a person.
     pub round: u32,
     /// Attempts in this round that count against the budget.
@@ -179,12 +186,59 @@ pub(crate) struct View {
     pub expected_wait_seconds: Option<f64>,
 }
 
+/// A smaller picture of the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Variant)]
+pub(crate) struct VariantView {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Where readers get it: at the CDN, or here where there is none. Those that accept `image/avif` get
+    /// that where it is stored.
+    pub url: String,
+    /// Bytes of the WebP.
+    pub size_bytes: u64,
+}
+
+impl VariantView {
+    /// Those of `document`, whose addresses are made of a width and whether there is an AVIF.
+    pub(crate) fn of(document: &Assignment, url: impl Fn(u32, bool) -> String) -> Vec<Self> {
+        let variants = document.variants.iter().map(|it| Self {
+            width: it.width,
+            height: it.height,
+            url: url(it.width, it.avif_size_bytes.is_some()),
+            size_bytes: it.size_bytes,
+        });
+        let is_success = document.s3_upload_status == Status::Success;
+        variants.filter(|_| is_success).collect()
+    }
+
+    /// With their addresses at the CDN, if there is one.
+    fn at_cdn(document: &Assignment, cdn: &CdnConfig) -> Vec<Self> {
+        let id = &document.assignment_id;
+        Self::of(document, |width, has_avif| {
+            cdn.picture_url(&variant_key(id, width), has_avif)
+                .unwrap_or_else(|| format!("/assignments/{id}/image?width={width}"))
+        })
+    }
+}
+
+/// Where readers get the picture, at today's domain of the CDN.
+fn picture_url(document: &Assignment, cdn: &CdnConfig) -> Option<String> {
+    let stored = document.s3_image_key.as_deref()?;
+    let is_ours = stored == key(&document.assignment_id);
+    cdn.picture_url(stored, is_ours && document.avif_size_bytes.is_some())
+}
+
 impl View {
     /// `document` as the API shows it. Readers get the picture at today's domain of the CDN.
     fn new(document: &Assignment, cdn: &CdnConfig) -> Self {
         let it = document.clone();
         Self {
-            cloudfront_url: it.s3_image_key.as_deref().and_then(|key| cdn.url(key)),
+            cloudfront_url: picture_url(document, cdn),
+            variants: VariantView::at_cdn(document, cdn),
+            thumbhash: it.thumbhash,
             assignment_id: it.assignment_id,
             teacher_id: it.teacher_id,
             prompt: it.prompt,

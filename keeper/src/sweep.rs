@@ -1,4 +1,4 @@
-//! The sweep: what is due is sent again, given up, erased or tagged.
+//! The sweep: what is due is sent again, given up, erased or tagged, or gets its renditions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,12 @@ use atelier_cloud::error::CloudError;
 use atelier_cloud::queue::QueueError;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::failure::Failure;
+use atelier_domain::rendition::MAX_RENDITION_SENDS;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition;
 use atelier_runtime::config::JobConfig;
 use atelier_runtime::liveness::Liveness;
+use atelier_runtime::telemetry::metrics;
 use atelier_store::{Store, StoreError};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
@@ -143,6 +145,7 @@ impl Sweep {
                 Ok(())
             }
             Status::Pending => self.resend(&taken).await,
+            Status::Success if taken.renditions_due => self.renditions(&taken, now).await,
             Status::Success => self.tag(&taken).await,
             Status::Failed | Status::NoImage => Ok(()),
         }
@@ -166,6 +169,43 @@ impl Sweep {
         let sent = jobs.send_job_of(document, &self.job).await?;
         self.store().apply(&document.assignment_id, &sent).await?;
         tracing::info!(round = document.round, "sent again");
+        Ok(())
+    }
+
+    /// Has a worker make the variants and AVIFs that are missing, unless one is at it.
+    async fn renditions(&self, taken: &Assignment, now: Timestamp) -> Result<(), SweepError> {
+        if taken.tag_due {
+            self.tag(taken).await?;
+        }
+        let id = &taken.assignment_id;
+        if taken.is_claimed(now) {
+            return Ok(());
+        }
+        let Some(seen) = self.store().get(id).await?.filter(|it| it.renditions_due) else {
+            return Ok(());
+        };
+        if seen.rendition_sends >= MAX_RENDITION_SENDS {
+            let give_up = transition::give_up_renditions(&seen, now);
+            if self.store().apply(id, &give_up).await?.is_some() {
+                metrics::get().renditions("given_up");
+                let sends = seen.rendition_sends;
+                tracing::error!(sends, "variants or AVIFs are missing, and are given up");
+            }
+            return Ok(());
+        }
+        let send = transition::send_renditions(&seen, now, now + HOLD);
+        let Some(counted) = self.store().apply(id, &send).await? else {
+            return Ok(());
+        };
+        // Its note is for what is pending.
+        let jobs = &self.services.queues.jobs;
+        jobs.send_job_of(&counted, &self.job).await?;
+        tracing::info!(sends = counted.rendition_sends, "sent for renditions");
+        // Where a worker was faster, it has moved on already.
+        let hold = self.job.wake_at_after_send(now, None).since(now);
+        if let Some(sent) = transition::take_due(&counted, now, hold) {
+            self.store().apply(id, &sent).await?;
+        }
         Ok(())
     }
 

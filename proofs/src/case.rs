@@ -2,11 +2,12 @@
 //! touches.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use atelier_cloud::config::QueueConfig;
-use atelier_cloud::pictures::{Condition, Found, key};
+use atelier_cloud::pictures::{Condition, Found, avif_key, key, variant_avif_key, variant_key};
 use atelier_cloud::queue::{Context, Queues};
 use atelier_domain::assignment::{Assignment, Post, Status, prompt_hash};
 use atelier_domain::budget::{Account, Day, Scope};
@@ -30,6 +31,9 @@ use crate::world::{Home, PROMPT, World};
 /// Longer than anything in a case takes that works.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Widths of the variants, where some are made; the picture is wider.
+pub const VARIANTS: [u32; 2] = [16, 32];
+
 /// What ends by the clock, such as a message's invisibility, shows at the next look.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -48,6 +52,8 @@ pub struct Case {
     pub(crate) world: Arc<World>,
     pub(crate) queue: QueueConfig,
     pub(crate) activity: watch::Sender<u64>,
+    /// Whether its workers make variants and AVIFs.
+    pub makes_renditions: AtomicBool,
     queues: Queues,
     url: String,
     database: Option<mongodb::Database>,
@@ -91,6 +97,7 @@ impl Case {
             ledger: Arc::default(),
             world: Arc::clone(world),
             activity: watch::Sender::new(0),
+            makes_renditions: AtomicBool::new(false),
             id,
             queue,
             database,
@@ -267,15 +274,37 @@ impl Case {
         Ok(self.world.pictures.versions(&key(&self.id)).await?)
     }
 
-    /// What the tag of the picture says of its retention.
+    /// The versions of what was made of the picture.
     ///
     /// # Errors
-    /// There is no picture, or the bucket is away.
-    pub async fn retention(&self) -> anyhow::Result<Option<String>> {
+    /// The bucket is away.
+    pub async fn rendition_versions(&self) -> anyhow::Result<Vec<String>> {
+        let mut keys = vec![avif_key(&self.id)];
+        for width in VARIANTS {
+            keys.extend([
+                variant_key(&self.id, width),
+                variant_avif_key(&self.id, width),
+            ]);
+        }
+        let mut all = Vec::new();
+        for key in keys {
+            let versions = self.world.pictures.versions(&key).await?;
+            all.extend(
+                versions
+                    .into_iter()
+                    .map(|version| format!("{key} {version}")),
+            );
+        }
+        Ok(all)
+    }
+
+    /// What the tag of the object under `key` says of its retention.
+    ///
+    /// # Errors
+    /// There is none, or the bucket is away.
+    pub async fn retention(&self, key: &str) -> anyhow::Result<Option<String>> {
         let tags = self.world.aws.s3().get_object_tagging();
-        let tags = tags
-            .bucket(&self.world.worker.bucket.name)
-            .key(key(&self.id));
+        let tags = tags.bucket(&self.world.worker.bucket.name).key(key);
         let tags = tags.send().await?.tag_set.into_iter();
         Ok(tags
             .filter(|tag| tag.key == "retention")
@@ -306,7 +335,7 @@ impl Case {
     pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
         Ok(Snapshot {
             document: serde_json::to_value(self.document().await?)?,
-            versions: self.versions().await?,
+            versions: [self.versions().await?, self.rendition_versions().await?].concat(),
             messages: self.messages().await?,
         })
     }
@@ -395,6 +424,37 @@ impl Case {
         Ok(document)
     }
 
+    /// Checks what was made of a finished assignment's picture: every variant once, and what the
+    /// document says of it.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub async fn check_renditions(&self) -> anyhow::Result<()> {
+        let document = self.document().await?.context("the document is there")?;
+        ensure!(!document.renditions_due, "renditions are due");
+        ensure!(document.thumbhash.is_some(), "there is no preview");
+        let widths: Vec<_> = document.variants.iter().map(|it| it.width).collect();
+        ensure!(widths == VARIANTS, "variants of {widths:?}");
+        let avifs = document.variants.iter().map(|it| it.avif_size_bytes);
+        let avifs = avifs.chain([document.avif_size_bytes]).flatten().count();
+        let versions = self.rendition_versions().await?;
+        ensure!(
+            versions.len() == VARIANTS.len() + avifs,
+            "{versions:?} with {avifs} AVIFs"
+        );
+        let expected = if document.permanent {
+            "permanent"
+        } else {
+            "standard"
+        };
+        for version in versions {
+            let key = version.split(' ').next().unwrap_or_default();
+            let tag = self.retention(key).await?;
+            ensure!(tag.as_deref() == Some(expected), "{key} is tagged {tag:?}");
+        }
+        Ok(())
+    }
+
     /// Checks a deleted assignment: its tombstone is at rest, and no version is left.
     ///
     /// # Errors
@@ -407,6 +467,8 @@ impl Case {
         ensure!(document.erasures > 1, "erased {} times", document.erasures);
         let versions = self.versions().await?;
         ensure!(versions.is_empty(), "{} versions are left", versions.len());
+        let renditions = self.rendition_versions().await?;
+        ensure!(renditions.is_empty(), "{renditions:?} are left");
         self.check_ends(&document).await
     }
 

@@ -42,7 +42,7 @@ impl Numbered {
     fn has(self, call: &str, hides_for_renewal: bool) -> bool {
         match self {
             Self::Worker => {
-                call != "store: record heartbeat" && call != RENEW && !hides_for_renewal
+                call != "store: record heartbeat" && !call.starts_with(RENEW) && !hides_for_renewal
             }
             Self::WorkerAndRenewals => call != "store: record heartbeat",
             Self::Api => {

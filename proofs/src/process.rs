@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use atelier_cloud::cdn::Cdn;
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::case::Case;
+use crate::case::{Case, VARIANTS};
 use crate::gate::{Cut, Gate, Numbered};
 use crate::proxy::Proxy;
 use crate::store::GatedStore;
@@ -80,6 +81,10 @@ impl Case {
         let mut config = self.world.worker.clone();
         proxy.stand_in(&mut config.cloud);
         config.queue = self.queue.clone();
+        if self.makes_renditions.load(SeqCst) {
+            config.optimize.variants = VARIANTS.to_vec();
+            config.optimize.avif = true;
+        }
         let runtime = runtime()?;
         runtime.spawn(async move {
             let aws = Aws::connect(&config.cloud).await;

@@ -56,7 +56,10 @@ fn name(transition: &Transition) -> &'static str {
         (_, Some(_)) => "apply status",
         (ClaimGuard::Absent, None) if sets("claim") => "apply claim",
         (ClaimGuard::RunOut(..), None) => "apply take over",
-        (ClaimGuard::Held(_), None) if sets("claim") => "apply renew",
+        (ClaimGuard::Held(_), None) if sets("claim") => match transition.guard.statuses {
+            [Status::Success] => "apply renew of renditions",
+            _ => "apply renew",
+        },
         (ClaimGuard::Held(_), None) if sets("model_calls") => "apply count model call",
         (ClaimGuard::Held(_), None) => "apply release",
         (_, None) if sets("sent_at") => "apply note sent",

@@ -35,6 +35,16 @@ run "delivery" {
   }
 
   assert {
+    condition     = toset([for it in one(aws_cloudfront_distribution.images.default_cache_behavior).function_association : it.event_type]) == toset(["viewer-request", "viewer-response"])
+    error_message = "A function chooses the format, another hides the labels."
+  }
+
+  assert {
+    condition     = aws_cloudfront_function.viewer_request.publish && strcontains(aws_cloudfront_function.viewer_request.code, "image/avif")
+    error_message = "Readers that accept AVIF are shown it."
+  }
+
+  assert {
     condition     = aws_cloudfront_distribution.images.price_class == "PriceClass_100"
     error_message = "The price class is the portal's."
   }

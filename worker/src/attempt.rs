@@ -1,6 +1,5 @@
 //! One attempt at a job under a claim.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,8 @@ use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Finished;
 use atelier_runtime::telemetry::metrics;
 
-use crate::generate::Original;
 use crate::lease::Lease;
+use crate::renditions::Source;
 use crate::worker::Worker;
 
 /// One try of a job under a claim.
@@ -37,8 +36,8 @@ pub(crate) struct Stored {
     pub(crate) tagged: Option<bool>,
     /// The version that this try wrote.
     pub(crate) version: Option<String>,
-    /// What an AVIF can be made from.
-    pub(crate) original: Option<Arc<Original>>,
+    /// What its renditions can be made of.
+    pub(crate) source: Source,
 }
 
 impl<'a> Attempt<'a> {

@@ -27,7 +27,7 @@ use crate::worker::Worker;
 const OWN_SHARE: f64 = 0.9;
 
 /// The keeper looks at a claimed assignment this long after the lease has expired.
-const SWEEP_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const SWEEP_AFTER: Duration = Duration::from_secs(60);
 
 /// Between two tries at a write that the store did not do; doubles up to the second.
 const WRITE_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -47,6 +47,8 @@ const GIVE_BACK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration:
 pub(crate) enum Claimed {
     /// It is ours.
     Mine(Lease, Box<Assignment>),
+    /// It has its picture; what is made of that is due.
+    RenditionsDue(Box<Assignment>),
     /// Another worker holds it for this long.
     Busy(Duration),
     /// It is final or gone, or this is a job of an older round.
@@ -99,6 +101,9 @@ pub(crate) async fn claim(
         let Some(seen) = store.get(id).await? else {
             return Ok(Claimed::Unknown);
         };
+        if seen.renditions_due && seen.round == job.round {
+            return Ok(Claimed::RenditionsDue(seen.into()));
+        }
         if seen.s3_upload_status != Status::Pending || seen.round > job.round {
             return Ok(Claimed::Over);
         }

@@ -2,7 +2,6 @@
 
 mod aimd;
 mod attempt;
-mod avif;
 mod breaker;
 pub mod budget;
 mod concurrency;
@@ -11,10 +10,12 @@ mod error;
 pub mod generate;
 pub mod health;
 mod heartbeat;
+mod lane;
 mod lease;
 pub mod optimize;
 mod panic;
 mod polls;
+mod renditions;
 mod reuse;
 mod run;
 mod settle;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::OptimizeConfig;
 use atelier_domain::assignment::ImageMetadata;
 use atelier_domain::failure::Failure;
-use atelier_optimize::{OptimizeError, Provenance, Settings, sniff};
+use atelier_optimize::{Fitted, OptimizeError, Provenance, Settings, sniff};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
@@ -17,8 +17,10 @@ use crate::generate::Original;
 #[derive(Debug)]
 pub struct Optimizer {
     settings: Settings,
-    /// Whether an AVIF is stored beside the WebP.
-    pub(crate) avif: bool,
+    /// Widths of the variants, upwards.
+    widths: Vec<u32>,
+    /// Whether an AVIF is stored beside each WebP.
+    avif: bool,
     cores: Arc<Semaphore>,
 }
 
@@ -35,6 +37,9 @@ pub struct Ready {
     pub optimized: bool,
     /// What optimizing did.
     pub metadata: ImageMetadata,
+    /// As in [`Assignment::thumbhash`](atelier_domain::assignment::Assignment::thumbhash); absent
+    /// where the picture was not decoded.
+    pub thumbhash: Option<String>,
 }
 
 /// Why a picture of another program cannot be stored.
@@ -59,6 +64,7 @@ impl Optimizer {
                 method: config.webp_method,
                 decode_budget_bytes: config.decode_budget,
             },
+            widths: config.variants.clone(),
             avif: config.avif,
             cores: Arc::new(Semaphore::new(cores)),
         }
@@ -70,11 +76,50 @@ impl Optimizer {
         format!("{}/{}/{}", it.max_dimension, it.quality, it.method)
     }
 
-    /// The WebP of `original`; the original itself where that cannot be made, and a
-    /// [`JobError::Retryable`] where the bytes are no image at all.
-    pub(crate) async fn optimize(&self, original: &Arc<Original>) -> Result<Ready, JobError> {
+    /// Whether variants or AVIFs are made of a picture that is stored with this `metadata`.
+    pub fn makes_renditions(&self, metadata: &ImageMetadata) -> bool {
+        let is_decoded = ["webp", "png", "jpeg"].contains(&metadata.format.as_str());
+        let width = metadata.dimensions.split('x').next();
+        let width = width.and_then(|width| width.parse().ok());
+        is_decoded
+            && width.is_some_and(|width| self.avif || self.widths_below(width).next().is_some())
+    }
+
+    /// Whether variants or AVIFs are made at all.
+    pub(crate) fn may_make_renditions(&self) -> bool {
+        self.avif || !self.widths.is_empty()
+    }
+
+    /// Widths of the variants of a picture of this width, upwards.
+    pub(crate) fn widths_below(&self, width: u32) -> impl Iterator<Item = u32> {
+        self.widths.iter().copied().filter(move |it| *it < width)
+    }
+
+    /// Whether an AVIF is stored beside each WebP.
+    pub(crate) const fn makes_avif(&self) -> bool {
+        self.avif
+    }
+
+    /// How pictures are made smaller.
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The WebP of `original`, with its pixels if they are to be kept; the original itself where that
+    /// cannot be made, and a [`JobError::Retryable`] where the bytes are no image at all.
+    pub(crate) async fn optimize(
+        &self,
+        original: &Arc<Original>,
+        keep: bool,
+    ) -> Result<(Ready, Option<Fitted>), JobError> {
         let (settings, original) = (self.settings.clone(), Arc::clone(original));
-        self.on_a_core(move || ready(&original, &settings)).await?
+        self.on_a_core(
+            move || match optimized(&original.bytes, &original.model, &settings) {
+                Ok((ready, pixels)) => Ok((ready, keep.then_some(pixels))),
+                Err(error) => Ok((as_it_came(&original, error)?, None)),
+            },
+        )
+        .await?
     }
 
     /// The WebP of a picture that `model` made for another program; the picture itself where that
@@ -85,28 +130,19 @@ impl Optimizer {
     pub async fn import(&self, picture: Bytes, model: String) -> Result<Ready, Unusable> {
         let settings = self.settings.clone();
         let made = self.on_a_core(move || match optimized(&picture, &model, &settings) {
-            Ok(ready) if ready.bytes.len() < picture.len() => Ok(ready),
-            Ok(_) => original(&picture).ok_or(OptimizeError::NotAnImage),
+            Ok((ready, _)) if ready.bytes.len() < picture.len() => Ok(ready),
+            Ok((ready, _)) => original(&picture)
+                .map(|as_it_came| Ready {
+                    thumbhash: ready.thumbhash,
+                    ..as_it_came
+                })
+                .ok_or(OptimizeError::NotAnImage),
             Err(error) => still_an_image(&picture, &error).ok_or(error),
         });
         match made.await {
             Ok(made) => made.map_err(Unusable::NoImage),
             Err(error) => Err(Unusable::Panicked(error.to_string())),
         }
-    }
-
-    /// The AVIF of `original`.
-    pub(crate) async fn avif(&self, original: Arc<Original>) -> Result<Vec<u8>, JobError> {
-        let settings = self.settings.clone();
-        let made = self
-            .on_a_core(move || {
-                let provenance = Provenance {
-                    model: &original.model,
-                };
-                atelier_optimize::avif(&original.bytes, &settings, &provenance)
-            })
-            .await?;
-        made.map_err(|error| unforeseen(chain(&error)))
     }
 
     async fn on_a_core<T: Send + 'static>(
@@ -133,14 +169,15 @@ fn unforeseen(cause: String) -> JobError {
     }
 }
 
-fn ready(original: &Original, settings: &Settings) -> Result<Ready, JobError> {
-    optimized(&original.bytes, &original.model, settings)
-        .or_else(|error| as_it_came(original, error))
-}
-
-fn optimized(bytes: &[u8], model: &str, settings: &Settings) -> Result<Ready, OptimizeError> {
-    let picture = atelier_optimize::optimize(bytes, settings, &Provenance { model })?;
-    Ok(Ready {
+fn optimized(
+    bytes: &[u8],
+    model: &str,
+    settings: &Settings,
+) -> Result<(Ready, Fitted), OptimizeError> {
+    let (picture, pixels) =
+        atelier_optimize::optimize_keeping(bytes, settings, &Provenance { model })?;
+    let thumbhash = pixels.thumbhash().ok();
+    let ready = Ready {
         content_type: picture.format.content_type(),
         original_format: sniff(bytes)
             .map_or("png", |(format, _)| format.name())
@@ -152,8 +189,10 @@ fn optimized(bytes: &[u8], model: &str, settings: &Settings) -> Result<Ready, Op
             picture.format.name(),
             format!("{}x{}", picture.width, picture.height),
         ),
+        thumbhash: thumbhash.map(|hash| base64_simd::STANDARD.encode_to_string(hash)),
         bytes: picture.bytes.into(),
-    })
+    };
+    Ok((ready, pixels))
 }
 
 fn as_it_came(original: &Original, error: OptimizeError) -> Result<Ready, JobError> {
@@ -196,5 +235,6 @@ fn original(bytes: &[u8]) -> Option<Ready> {
         original_format: format.name().to_owned(),
         optimized: false,
         metadata: ImageMetadata::new(size, size, format.name(), dimensions),
+        thumbhash: None,
     })
 }

@@ -56,6 +56,7 @@ pub(crate) async fn find(
         original_format: label.original_format.clone(),
         optimized: true,
         metadata: label.metadata.clone(),
+        thumbhash: label.thumbhash.clone(),
     };
     Some((ready, label))
 }

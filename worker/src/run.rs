@@ -133,7 +133,11 @@ fn spawn(worker: &Arc<Worker>, jobs: &TaskTracker, message: Message) {
     let slot = worker.concurrency.take();
     let worker = Arc::clone(worker);
     jobs.spawn(async move {
-        work::work(&worker, message).await;
+        let renditions = work::work(&worker, message).await;
+        // They delay no other job.
         drop(slot);
+        if let Some(renditions) = renditions {
+            renditions.make(&worker).await;
+        }
     });
 }

@@ -18,6 +18,7 @@ use crate::attempt::{Attempt, Stored};
 use crate::breaker::Verdict;
 use crate::error::JobError;
 use crate::lease::{self, Written};
+use crate::renditions::{Due, Renditions};
 use crate::worker::Worker;
 
 /// The longest backoff between two attempts at a job.
@@ -38,12 +39,18 @@ const BUDGET_SPREAD: Duration = Duration::from_secs(10);
 /// The keeper tags again this long after a tagging that failed.
 const TAG_AGAIN: Duration = Duration::from_secs(30);
 
-/// Settles an attempt.
-pub(crate) async fn settle(attempt: &Attempt<'_>, outcome: Result<Stored, JobError>) {
+/// Settles an attempt. Returns what is to be made of its picture then.
+pub(crate) async fn settle(
+    attempt: &Attempt<'_>,
+    outcome: Result<Stored, JobError>,
+) -> Option<Renditions> {
     attempt.lease.stop_renewing();
     match outcome {
         Ok(stored) => succeed(attempt, stored).await,
-        Err(error) => end(attempt, error).await,
+        Err(error) => {
+            end(attempt, error).await;
+            None
+        }
     }
 }
 
@@ -104,8 +111,8 @@ async fn outage(attempt: &Attempt<'_>, cause: &str) {
     give_back(attempt, Budget::GiveBack, wait, "outage", cause).await;
 }
 
-/// `pending` -> `success`, then what could not be done before: tag, AVIF.
-async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
+/// `pending` -> `success`, then what could not be done before: the tag.
+async fn succeed(attempt: &Attempt<'_>, mut stored: Stored) -> Option<Renditions> {
     let Attempt {
         worker,
         assignment,
@@ -113,7 +120,9 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
         ..
     } = *attempt;
     let now = Timestamp::now();
-    match finish(attempt, &stored, now).await {
+    let wanted = worker.optimizer.makes_renditions(&stored.finished.metadata);
+    let due = wanted.then(|| stored.source.due(worker, attempt.lease.token(), now));
+    match finish(attempt, &stored, due.as_ref(), now).await {
         Ok(Written::Done(after)) => {
             JobSucceeded {
                 assignment_id: &assignment.assignment_id,
@@ -126,9 +135,8 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
                 tag(worker, &after).await;
             }
             delete(worker, message).await;
-            if let Some(original) = stored.original.filter(|_| worker.optimizer.avif) {
-                crate::avif::store(worker, &after, original).await;
-            }
+            let claim = due.and_then(|due| due.claim);
+            return claim.and_then(|claim| stored.source.renditions(after, claim));
         }
         Ok(Written::Fenced(Some(now))) if now.s3_upload_status == Status::Deleted => {
             erase(attempt, stored.version.as_deref()).await;
@@ -145,6 +153,7 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
             tracing::warn!(%error, "the picture is stored; whoever claims next adopts it")
         }
     }
+    None
 }
 
 /// Writes the success. Where the object's tag may not say what `permanent` says, that is noted in
@@ -152,20 +161,25 @@ async fn succeed(attempt: &Attempt<'_>, stored: Stored) {
 async fn finish(
     attempt: &Attempt<'_>,
     stored: &Stored,
+    due: Option<&Due>,
     now: Timestamp,
 ) -> Result<Written, JobError> {
     let (lease, held, finished) = (attempt.lease, attempt.assignment, &stored.finished);
+    let with_due = |succeed: Transition| match due {
+        Some(due) => succeed.with_renditions_due(due.claim.as_ref(), due.wake_at),
+        None => succeed,
+    };
     if let Some(tagged) = stored.tagged {
         let succeed =
             transition::succeed(lease.token(), held, finished, now).if_permanent_is(tagged);
-        match lease.write(&succeed).await {
+        match lease.write(&with_due(succeed)).await {
             // It was changed while the picture was made.
             Ok(Written::Fenced(Some(now))) if lease.holds(&now) => {}
             written => return written,
         }
     }
     let succeed = transition::succeed_tag_due(lease.token(), held, finished, now, now + TAG_AGAIN);
-    lease.write(&succeed).await
+    lease.write(&with_due(succeed)).await
 }
 
 /// `pending` -> `failed`.

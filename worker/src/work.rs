@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use crate::config::Reuse;
 use atelier_cloud::pictures::key;
 use atelier_cloud::queue::Message;
-use atelier_domain::assignment::StageSeconds;
+use atelier_domain::assignment::{Assignment, StageSeconds};
 use atelier_domain::budget::MicroUsd;
 use atelier_domain::failure::Failure;
 use atelier_domain::job::Job;
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Finished;
+use atelier_optimize::Fitted;
 use atelier_runtime::telemetry::{continue_trace, metrics};
 use tokio::time::sleep;
 use tracing::Instrument as _;
@@ -23,9 +24,11 @@ use crate::breaker::Service;
 use crate::budget::Charge;
 use crate::error::{Fault, JobError};
 use crate::generate::{GenerateError, Original};
+use crate::lane::Room;
 use crate::lease::{self, Claimed, Written};
 use crate::optimize::Ready;
 use crate::panic::caught;
+use crate::renditions::{self, Renditions, Source, Turn};
 use crate::upload::{self, Uploaded};
 use crate::worker::Worker;
 use crate::{reuse, settle};
@@ -38,11 +41,15 @@ const THROTTLE_WAITS: [Duration; 4] = [
     Duration::from_secs(8),
 ];
 
-/// Does one job. Returns when the message is settled: deleted, or left to come again.
-pub(crate) async fn work(worker: &Worker, message: Message) {
+/// Does one job. Returns when the message is settled: deleted, or left to come again; with what is
+/// still to be made of the picture, which needs no slot.
+pub(crate) async fn work(worker: &Worker, message: Message) -> Option<Renditions> {
     let job = match Job::from_body(&message.body) {
         Ok(job) => job,
-        Err(unreadable) => return settle::unreadable(worker, &message, &unreadable).await,
+        Err(unreadable) => {
+            settle::unreadable(worker, &message, &unreadable).await;
+            return None;
+        }
     };
     let span = tracing::info_span!(
         "job",
@@ -52,14 +59,18 @@ pub(crate) async fn work(worker: &Worker, message: Message) {
     );
     continue_trace(&span, message.context.trace_parent.as_deref());
     let done = async {
-        if let Err(panic) = caught(Box::pin(do_job(worker, &message, &job))).await {
-            tracing::error!(%panic, "a panic ended the job; it is left until its claim expires");
+        match caught(Box::pin(do_job(worker, &message, &job))).await {
+            Ok(renditions) => renditions,
+            Err(panic) => {
+                tracing::error!(%panic, "a panic ended the job; it is left until its claim expires");
+                None
+            }
         }
     };
-    done.instrument(span).await;
+    done.instrument(span).await
 }
 
-async fn do_job(worker: &Worker, message: &Message, job: &Job) {
+async fn do_job(worker: &Worker, message: &Message, job: &Job) -> Option<Renditions> {
     let claimed = lease::claim(worker, job, message).await;
     if claimed.is_ok() {
         worker.concurrency.answered(Service::Store);
@@ -70,13 +81,32 @@ async fn do_job(worker: &Worker, message: &Message, job: &Job) {
             let picture = caught(Box::pin(attempt.make_picture()));
             let picture = async { picture.await.unwrap_or_else(|panic| Err(panic.into())) };
             let outcome = lease.hold(&worker.stopping, picture).await;
-            settle::settle(&attempt, outcome).await;
+            return settle::settle(&attempt, outcome).await;
         }
+        Ok(Claimed::RenditionsDue(seen)) => return renditions(worker, message, &seen).await,
         Ok(Claimed::Busy(time)) => settle::later(worker, message, time).await,
         Ok(Claimed::Over) => settle::delete(worker, message).await,
         Ok(Claimed::Unknown) => settle::unknown(worker, message).await,
         Err(error) => settle::unclaimed(worker, message, &job.assignment_id, &error).await,
     }
+    None
+}
+
+/// The job of a picture that was made, but for its renditions.
+async fn renditions(worker: &Worker, message: &Message, seen: &Assignment) -> Option<Renditions> {
+    match renditions::claim(worker, seen).await {
+        Ok(Turn::Mine(renditions)) => {
+            settle::delete(worker, message).await;
+            return Some(*renditions);
+        }
+        Ok(Turn::Over) => settle::delete(worker, message).await,
+        Ok(Turn::Later(time)) => settle::later(worker, message, time).await,
+        Err(error) => {
+            let id = &seen.assignment_id;
+            settle::unclaimed(worker, message, id, &error.into()).await;
+        }
+    }
+    None
 }
 
 impl Attempt<'_> {
@@ -87,18 +117,29 @@ impl Attempt<'_> {
         }
         self.check_budget()?;
         if let Some((picture, label)) = self.reuse().await {
-            return self
-                .put(picture, label, StageSeconds::default(), None)
-                .await;
+            let stages = StageSeconds::default();
+            return self.put(picture, label, stages, Made::Reused).await;
         }
         let mut stages = StageSeconds::default();
         let original = timed("generate", &mut stages.generate, self.generate()).await?;
         let original = Arc::new(original);
-        let picture = self.worker.optimizer.optimize(&original);
-        let picture = timed("optimize", &mut stages.optimize, picture).await?;
+        let room = self.room();
+        let picture = self.worker.optimizer.optimize(&original, room.is_some());
+        let (picture, pixels) = timed("optimize", &mut stages.optimize, picture).await?;
         self.worker.concurrency.answered(Service::Model);
         let label = self.label(&picture, &original.model);
-        self.put(picture, label, stages, Some(original)).await
+        let made = Made::Generated {
+            cost_usd: original.cost_usd,
+            room,
+            pixels,
+        };
+        self.put(picture, label, stages, made).await
+    }
+
+    /// Room to keep the pixels for the renditions, where some are made.
+    fn room(&self) -> Option<Room> {
+        let wanted = self.worker.optimizer.may_make_renditions();
+        wanted.then(|| self.worker.lane.room()).flatten()
     }
 
     /// Who claims after the last attempt, or after `give_up_at`, only adopts.
@@ -204,23 +245,30 @@ impl Attempt<'_> {
         picture: Ready,
         label: Label,
         mut stages: StageSeconds,
-        original: Option<Arc<Original>>,
+        made: Made,
     ) -> Result<Stored, JobError> {
         let put = upload::upload(self, &picture, &label);
         let uploaded = timed("upload", &mut stages.upload, put).await?;
-        let cost = original.as_ref().map_or(0.0, |original| original.cost_usd);
+        let (how, cost, room, pixels) = match made {
+            Made::Reused => ("reused", 0.0, None, None),
+            Made::Generated {
+                cost_usd,
+                room,
+                pixels,
+            } => ("generated", cost_usd, room, pixels),
+        };
         Ok(match uploaded {
             Uploaded::Adopted(label) => self.adopt(&label, stages, cost),
             Uploaded::Stored(version) => Stored {
                 finished: self.finished(&label, stages, cost),
-                how: if original.is_some() {
-                    "generated"
-                } else {
-                    "reused"
-                },
+                how,
                 tagged: Some(self.assignment.permanent),
                 version,
-                original,
+                source: Source {
+                    room,
+                    pixels,
+                    file: Some(picture.bytes),
+                },
             },
         })
     }
@@ -231,7 +279,7 @@ impl Attempt<'_> {
             how: "adopted",
             tagged: None,
             version: None,
-            original: None,
+            source: Source::default(),
         }
     }
 
@@ -246,6 +294,7 @@ impl Attempt<'_> {
             metadata: picture.metadata.clone(),
             model: model.to_owned(),
             reuse_key: reuse::key(self.worker, &self.assignment.prompt_hash, model),
+            thumbhash: picture.thumbhash.clone(),
         }
     }
 
@@ -263,8 +312,22 @@ impl Attempt<'_> {
             },
             uploads: self.puts.load(Ordering::Relaxed),
             cost_usd,
+            thumbhash: label.thumbhash.clone(),
         }
     }
+}
+
+/// How a picture came about.
+enum Made {
+    /// A stored one serves again.
+    Reused,
+    /// A model made it.
+    Generated {
+        cost_usd: f64,
+        room: Option<Room>,
+        /// Kept where there is room.
+        pixels: Option<Fitted>,
+    },
 }
 
 async fn timed<T>(

@@ -16,6 +16,7 @@ use crate::concurrency::{Concurrency, Isolation};
 use crate::config::Config;
 use crate::error::JobError;
 use crate::generate::Models;
+use crate::lane::Lane;
 use crate::optimize::Optimizer;
 use crate::polls::Polls;
 
@@ -60,6 +61,7 @@ pub struct Worker {
     pub(crate) models: Models,
     pub(crate) payer: Payer,
     pub(crate) optimizer: Optimizer,
+    pub(crate) lane: Lane,
     pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) polls: Polls,
     /// Cancelled when jobs have to be given back.
@@ -87,6 +89,7 @@ impl Worker {
             pictures: services.pictures,
             models: services.models,
             optimizer: Optimizer::new(&config.optimize),
+            lane: Lane::start(),
             concurrency: Concurrency::new(config.worker.slots),
             polls: Polls::new(config.worker.model_timeout),
             stopping: CancellationToken::new(),

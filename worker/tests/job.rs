@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use atelier_cloud::pictures::{avif_key, key};
+use atelier_cloud::pictures::key;
 use atelier_domain::assignment::{Claim, Status, Token};
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Edit};
@@ -338,31 +338,4 @@ async fn an_assignment_past_its_time_fails_as_too_busy() {
     let failure = bench.finished("a-1").await.failure.unwrap();
     assert_eq!(failure.code, "too_busy");
     worker.stop().await;
-}
-
-#[tokio::test]
-async fn an_avif_is_stored_beside_the_picture_where_it_is_asked_for() {
-    let bench = Bench::with(&[("AVIF", "on"), ("MAX_DIMENSION", "256")]).await;
-    let worker = bench.work();
-    bench.post("a-1", "a coral reef").await;
-    let done = bench.finished("a-1").await;
-    bench
-        .eventually("an AVIF", async || {
-            bench
-                .pictures
-                .find(&avif_key("a-1"), (&done).into())
-                .await
-                .unwrap()
-                .is_some()
-        })
-        .await;
-    worker.stop().await;
-    // Both are kept, or neither.
-    assert!(bench.pictures.tag((&done).into(), true).await.unwrap());
-    let bucket = &bench.config.bucket.name;
-    for key in [key("a-1"), avif_key("a-1")] {
-        let tags = bench.s3().get_object_tagging().bucket(bucket).key(key);
-        let tags = tags.send().await.unwrap();
-        assert_eq!(tags.tag_set()[0].value(), "permanent");
-    }
 }

@@ -201,6 +201,23 @@ impl Field for bool {
     }
 }
 
+/// `true` or `false` in a query.
+#[derive(Debug)]
+pub(crate) struct Flag(pub(crate) bool);
+
+impl Field for Flag {
+    fn schema() -> ObjectBuilder {
+        bool::schema()
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        match text(value)?.parse() {
+            Ok(flag) => Ok(Self(flag)),
+            Err(_) => Err(Fault::new("must be true or false.")),
+        }
+    }
+}
+
 /// A whole number from `MIN` to `MAX` in a query.
 #[derive(Debug)]
 pub(crate) struct Number<const MIN: u32, const MAX: u32>(pub(crate) u32);

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use atelier_domain::assignment::Status;
 
 use super::preview;
-use super::{Rendition, SharedView, TokenInPath, Verdict};
+use super::{SharedView, TokenInPath, Verdict};
 use crate::page::template;
+use crate::view::VariantView;
 
-/// The widest screen that gets a small rendition, as in the stylesheet.
+/// The widest screen that gets a small variant, as in the stylesheet.
 const NARROW: &str = "(max-width: 40rem)";
 
-/// The widest rendition for such a screen, in pixels.
+/// The widest variant for such a screen, in pixels.
 const NARROW_WIDTH: u32 = 640;
 
 /// What a student sent, and what came of it. By default nothing was sent.
@@ -157,14 +158,14 @@ fn shown(view: &SharedView, alt: &str) -> String {
 
 /// What a narrow screen may choose from: nothing above [`NARROW_WIDTH`], as long as there is
 /// something. Such a screen often has a slow link and more pixels than a picture needs.
-fn small(variants: &[Rendition]) -> &[Rendition] {
+fn small(variants: &[VariantView]) -> &[VariantView] {
     let count = variants.partition_point(|it| it.width <= NARROW_WIDTH);
     &variants[..count.max(1)]
 }
 
-fn sources(renditions: &[Rendition]) -> String {
-    let source = |it: &Rendition| format!("{} {}w", it.url, it.width);
-    let all: Vec<_> = renditions.iter().map(source).collect();
+fn sources(variants: &[VariantView]) -> String {
+    let source = |it: &VariantView| format!("{} {}w", it.url, it.width);
+    let all: Vec<_> = variants.iter().map(source).collect();
     all.join(", ")
 }
 
@@ -265,8 +266,8 @@ mod tests {
         }
     }
 
-    fn rendition(width: u32) -> Rendition {
-        Rendition {
+    fn variant(width: u32) -> VariantView {
+        VariantView {
             width,
             height: width,
             url: format!("/shared/t/image?width={width}"),
@@ -301,8 +302,8 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_screen_gets_no_rendition_that_is_larger_than_it_needs() {
-        let variants = vec![rendition(320), rendition(640), rendition(960)];
+    fn a_narrow_screen_gets_no_variant_that_is_larger_than_it_needs() {
+        let variants = vec![variant(320), variant(640), variant(960)];
         let html = picture(&SharedView { variants, ..view() });
         let narrow = html.split_once("<source").unwrap().1;
         let (narrow, wide) = narrow.split_once("<img").unwrap();
@@ -310,7 +311,7 @@ mod tests {
             narrow.contains("/shared/t/image?width=320 320w, /shared/t/image?width=640 640w\"")
         );
         assert!(wide.contains("image?width=960 960w, /shared/t/image 1024w\""));
-        let variants = vec![rendition(800)];
+        let variants = vec![variant(800)];
         let html = picture(&SharedView { variants, ..view() });
         assert!(html.contains("srcset=\"/shared/t/image?width=800 800w\" sizes=\"100vw\""));
         let html = picture(&view());

@@ -4,39 +4,56 @@
 use std::sync::Arc;
 
 use atelier_cloud::error::CloudError;
-use atelier_cloud::pictures::{self, Found, Pictures};
+use atelier_cloud::pictures::{Found, Pictures};
 use atelier_domain::assignment::{Assignment, Status};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::TokenInPath;
 use super::metadata::without_metadata;
 use crate::app::App;
 use crate::image::content_type;
+use crate::input::field::Number;
+use crate::input::{AmongParameters, input};
 use crate::placeholder::{Reason, placeholder};
 use crate::problem::{Problem, Refused};
 use crate::read::is_known;
+use crate::rendition::{Chosen, MAX_WIDTH};
 
-/// Shows the picture of a shared assignment, or a placeholder that says why there is none.
+input! {
+    /// Which file of a picture.
+    SharedImageQuery() {
+        /// The least width in pixels: the smallest stored picture that is as wide is shown, else the
+        /// picture itself.
+        width: Number<1, MAX_WIDTH>,
+    }
+}
+
+/// Shows the picture of a shared assignment, or a placeholder that says why there is none. Who accepts
+/// `image/avif` gets that where it is stored.
 #[utoipa::path(
     get,
     path = "/shared/{token}/image",
     tag = "students",
-    params(("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$")),
+    params(
+        ("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$"),
+        SharedImageQuery,
+    ),
     responses(
         (status = 200, description = "The picture, or a placeholder, which `x-atelier-placeholder` gives the reason of.",
-            content((Vec<u8> = "image/webp"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/gif"), (String = "image/svg+xml")),
+            content((Vec<u8> = "image/webp"), (Vec<u8> = "image/avif"), (Vec<u8> = "image/png"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/gif"), (String = "image/svg+xml")),
             headers(("x-atelier-placeholder" = Option<String>, description = "Why there is no picture"))),
         (status = 304, description = "It is as the ETag says."),
-        Refused<404>, Refused<500>, Refused<503>,
+        Refused<400>, Refused<404>, Refused<500>, Refused<503>,
     )
 )]
 pub(crate) async fn shared_image(
     State(app): State<Arc<App>>,
     token: TokenInPath,
+    AmongParameters(query): AmongParameters<SharedImageQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (_, document) = token.open(&app).await?;
@@ -45,7 +62,14 @@ pub(crate) async fn shared_image(
         Status::Failed => Reason::Failed,
         Status::NoImage => Reason::NoImage,
         Status::Deleted => Reason::Deleted,
-        Status::Success => match load(&app.services.pictures, &document, &headers).await {
+        Status::Success => match load(
+            &app.services.pictures,
+            Chosen::of(&document, query.width.map(|it| it.0)),
+            &document,
+            &headers,
+        )
+        .await
+        {
             Ok(Some(picture)) => return Ok(picture),
             Ok(None) => Reason::Missing,
             Err(error) => {
@@ -58,15 +82,31 @@ pub(crate) async fn shared_image(
     Ok(placeholder(reason))
 }
 
-/// The picture, unless the caller has it already; `None` if there is none to show.
+/// The chosen file, or the picture itself where that is missing; `None` if there is none to show.
 async fn load(
     pictures: &Pictures,
+    chosen: Chosen,
     document: &Assignment,
     headers: &HeaderMap,
 ) -> Result<Option<Response>, CloudError> {
-    let key = pictures::key(&document.assignment_id);
+    for key in chosen.keys(document, headers) {
+        let answer = load_one(pictures, &key, document, headers).await?;
+        if answer.is_some() {
+            return Ok(answer);
+        }
+    }
+    Ok(None)
+}
+
+/// What is stored under `key`, unless the caller has it already.
+async fn load_one(
+    pictures: &Pictures,
+    key: &str,
+    document: &Assignment,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, CloudError> {
     if headers.contains_key(IF_NONE_MATCH) {
-        match pictures.find(&key, document.into()).await? {
+        match pictures.find(key, document.into()).await? {
             Some(found) if is_known(headers, &found.etag) => {
                 let answer = (StatusCode::NOT_MODIFIED, known_by(&found)).into_response();
                 return Ok(Some(answer));
@@ -74,7 +114,7 @@ async fn load(
             _ => {}
         }
     }
-    let Some((bytes, found)) = pictures.read(&key, document.into()).await? else {
+    let Some((bytes, found)) = pictures.read(key, document.into()).await? else {
         return Ok(None);
     };
     Ok(shown(bytes, &found).map(|bytes| {
@@ -88,7 +128,7 @@ async fn load(
 /// is not shown where that cannot be done.
 fn shown(bytes: Bytes, found: &Found) -> Option<Bytes> {
     let ours = found.label.as_ref().is_some_and(|label| label.optimized);
-    if ours {
+    if ours || found.made_from.is_some() {
         return Some(bytes);
     }
     without_metadata(&bytes, &found.content_type).map(Bytes::from)
@@ -98,6 +138,7 @@ fn shown(bytes: Bytes, found: &Found) -> Option<Bytes> {
 fn known_by(found: &Found) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
     if let Ok(etag) = HeaderValue::from_str(&found.etag) {
         headers.insert(ETAG, etag);
     }

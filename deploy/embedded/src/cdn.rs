@@ -1,13 +1,15 @@
 //! The embedded CDN: a caching proxy before the bucket, as CloudFront with origin access control
 //! is, and CloudFront's CreateInvalidation on the same address.
 //!
-//! Only the path names an object: query strings and cookies are ignored. Where the origin refuses or
+//! The path names an object: query strings and cookies are ignored, but for `avif=1`, with which
+//! readers that accept it get the AVIF beside a WebP. Where the origin refuses or
 //! has no object, the answer is a placeholder, status 200, that is cached for seconds only. The
 //! object's user metadata is not passed on. With a trusted key group only signed addresses are
 //! served.
 
 mod answer;
 mod cache;
+mod format;
 mod freshness;
 mod invalidation;
 pub(crate) mod key_pair;
@@ -118,8 +120,8 @@ impl Cdn {
         let Ok(path) = percent_decode_str(request.uri.path()).decode_utf8() else {
             return error(StatusCode::BAD_REQUEST);
         };
-        let key = path.trim_start_matches('/');
-        let (entry, served) = self.cache.get(key).await;
+        let key = format::chosen(request, path.trim_start_matches('/'));
+        let (entry, served) = self.cache.get(&key).await;
         self.counters.add(Service::Cdn, counter(served));
         let Some(content) = &entry.content else {
             return placeholder();
@@ -127,6 +129,7 @@ impl Cdn {
         let mut response = answer(&request.headers, content);
         let headers = response.headers_mut();
         headers.insert(X_CACHE, HeaderValue::from_static(x_cache(served)));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         if served != Served::Miss {
             headers.insert(header::AGE, self.cache.age(&entry).as_secs().into());
         }

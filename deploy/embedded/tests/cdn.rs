@@ -222,6 +222,38 @@ async fn the_first_answer_is_a_miss_and_the_next_a_hit() {
     assert_eq!(cloud.counters.get(Service::Cdn, "hits"), 4);
 }
 
+// Feature: s3-image-storage, Property 10: CloudFront cache behavior
+// Feature: s3-image-storage, Property 11: CloudFront TTL enforcement
+#[tokio::test]
+async fn who_accepts_avif_gets_it_where_the_address_says_that_there_is_one() {
+    let cloud = Cloud::start().await;
+    let year = Some("max-age=31536000");
+    cloud.put("a.webp", "webp", year).await;
+    cloud.put("a.avif", "avif", year).await;
+    cloud.put("b.webp", "webp", year).await;
+    let get = async |path: &str, accept: &str| {
+        let answer = cloud.ask(Method::GET, path, &[("accept", accept)]).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(header(&answer, "vary"), "Accept");
+        answer.text().await.unwrap()
+    };
+    let chrome = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
+    for _ in 0..2 {
+        assert_eq!(get("/a.webp?avif=1", chrome).await, "avif");
+        assert_eq!(get("/a.webp?v=2&avif=1", "image/AVIF;q=0.5").await, "avif");
+        for other in ["image/webp,*/*", "*/*", "image/avif;q=0"] {
+            assert_eq!(get("/a.webp?avif=1", other).await, "webp", "{other}");
+        }
+        // No address says that there is one.
+        assert_eq!(get("/a.webp", chrome).await, "webp");
+        assert_eq!(get("/b.webp", chrome).await, "webp");
+        cloud.pass(DAY - Duration::from_secs(1));
+    }
+    // Whatever readers send, one entry a kind, kept for a day at least.
+    assert_eq!(cloud.counters.get(Service::Cdn, "misses"), 3);
+    assert_eq!(cloud.counters.get(Service::S3, "get_object"), 3);
+}
+
 #[tokio::test]
 async fn many_who_miss_one_object_ask_the_origin_once() {
     let cloud = Cloud::start().await;

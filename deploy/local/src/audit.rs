@@ -87,9 +87,9 @@ pub(crate) struct Report {
     ok: bool,
     assignments: u64,
     objects: u64,
-    /// Pictures that no `success` points at.
+    /// Pictures that no `success` points at, and variants and AVIFs that their documents do not name.
     orphans: Findings,
-    /// A `success` without its picture.
+    /// A `success` without its picture, or without a variant or AVIF that its document names.
     missing: Findings,
     /// Assignments that nothing will change any more, though they are not final.
     stuck: Findings,
@@ -188,9 +188,28 @@ fn audit_version(version: &Version, owner: Option<&Assignment>, report: &mut Rep
                     .orphans
                     .add(format!("{key}: its assignment is `{status}`"));
             }
+            Status::Success if readable && is_unreferenced(key, owner) => {
+                let what = format!("{key}: its assignment does not name it");
+                report.orphans.add(what);
+            }
             _ => {}
         },
     }
+}
+
+/// Whether it is a variant or an AVIF that its document would name if it was needed.
+fn is_unreferenced(key: &String, owner: &Assignment) -> bool {
+    let picture = pictures::key(&owner.assignment_id);
+    *key != picture && !owner.renditions_due && !renditions(owner).contains(key)
+}
+
+/// Where the variants and AVIFs lie that a document names.
+fn renditions(document: &Assignment) -> Vec<String> {
+    let id = &document.assignment_id;
+    let avif = document.avif_size_bytes.map(|_| pictures::avif_key(id));
+    // The picture's own keys come first.
+    let variants = pictures::keys(document).into_iter().skip(2);
+    avif.into_iter().chain(variants).collect()
 }
 
 /// Finds assignments that are stuck, or lack the picture that their status promises.
@@ -239,6 +258,9 @@ fn why_stuck(assignment: &Assignment, now: Timestamp) -> Option<String> {
         Status::Pending if assignment.wake_at.is_none() => {
             Some(format!("{id}: pending, and no sweep will look at it"))
         }
+        Status::Success if assignment.renditions_due && assignment.wake_at.is_none() => Some(
+            format!("{id}: lacks renditions, and no sweep will look at it"),
+        ),
         Status::Pending if overdue(assignment.give_up_at) => {
             Some(format!("{id}: pending after it should have been given up"))
         }
@@ -281,6 +303,15 @@ async fn look(
             Finding::None
         });
     };
+    for key in renditions(&assignment) {
+        if pictures.find(&key, (&assignment).into()).await?.is_none() {
+            let now = store.get(id).await?;
+            let still = now.is_some_and(|now| renditions(&now).contains(&key));
+            if still {
+                return Ok(Finding::Missing(key));
+            }
+        }
+    }
     Ok(match found.label {
         None => Finding::Wrong(format!("{key}: its metadata cannot be read")),
         Some(label) if !label.is_of(&assignment) => {

@@ -125,6 +125,7 @@ impl School {
             metadata,
             model: "m".to_owned(),
             reuse_key: "k".to_owned(),
+            thumbhash: None,
         };
         let bytes = format!("the picture of {id}").into_bytes();
         self.pictures

@@ -140,6 +140,7 @@ impl Rules {
             stage_seconds: StageSeconds::default(),
             uploads: 1,
             cost_usd: 0.0,
+            thumbhash: None,
         };
         let succeed = transition::succeed(&own_token(job), &held(job), &finished, now());
         let done = self.write(state, job, Write::Succeed, succeed).is_some();

@@ -69,6 +69,7 @@ fn labels() -> [Label; 3] {
         metadata,
         model: "stability.stable-image-core-v1:1".to_owned(),
         reuse_key: "0123456789abcdef0123456789abcdef".to_owned(),
+        thumbhash: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
     };
     let made = ImageMetadata::new(1_500_000, 90_000, "webp", "1024x1024".to_owned());
     let as_it_came = ImageMetadata::new(70, 70, "png", String::new());
@@ -172,6 +173,7 @@ async fn adopt(store: &dyn Store, label: &Label) -> anyhow::Result<()> {
         stage_seconds: StageSeconds::default(),
         uploads: 0,
         cost_usd: 0.0,
+        thumbhash: label.thumbhash.clone(),
     };
     let succeed = transition::succeed(&token, &held, &finished, now);
     let after = store.apply(id, &succeed).await?.context("not finished")?;

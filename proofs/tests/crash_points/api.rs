@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use atelier_cloud::pictures::key;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::failure::Failure;
 use atelier_domain::timestamp::Timestamp;
@@ -263,7 +264,7 @@ pub(crate) async fn check_kept(case: &Case) -> anyhow::Result<()> {
         document.permanent && !document.tag_due,
         "the document does not keep it"
     );
-    let tag = case.retention().await?;
+    let tag = case.retention(&key(&case.id)).await?;
     ensure!(tag.as_deref() == Some("permanent"), "the tag says {tag:?}");
     Ok(())
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use anyhow::{Context as _, ensure};
+use atelier_cloud::pictures::key;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::failure::Failure;
+use atelier_domain::timestamp::Timestamp;
 use atelier_proofs::case::Case;
 use atelier_proofs::gate::{Cut, Numbered};
 use atelier_proofs::process::{Process, Sweeps};
@@ -31,9 +33,13 @@ enum Job {
     Declined,
     /// A model that fails once.
     GivenBack,
+    /// Variants and AVIFs are made of the picture.
+    WithRenditions,
+    /// They are missing, and made of the stored picture.
+    RenditionsMissing,
 }
 
-const JOBS: [Job; 7] = [
+const JOBS: [Job; 9] = [
     Job::Renewed,
     Job::Plain,
     Job::Adopted,
@@ -41,6 +47,8 @@ const JOBS: [Job; 7] = [
     Job::Replaced,
     Job::Declined,
     Job::GivenBack,
+    Job::WithRenditions,
+    Job::RenditionsMissing,
 ];
 
 impl Job {
@@ -54,16 +62,38 @@ impl Job {
     /// Calls to the model, undisturbed.
     const fn model_calls(self) -> u64 {
         match self {
-            Self::Adopted | Self::Reused => 0,
+            Self::Adopted | Self::Reused | Self::RenditionsMissing => 0,
             Self::GivenBack => 2,
-            Self::Plain | Self::Renewed | Self::Replaced | Self::Declined => 1,
+            Self::Plain
+            | Self::Renewed
+            | Self::Replaced
+            | Self::Declined
+            | Self::WithRenditions => 1,
         }
+    }
+
+    const fn makes_renditions(self) -> bool {
+        matches!(self, Self::WithRenditions | Self::RenditionsMissing)
     }
 
     async fn prepare(self, case: &Case) -> anyhow::Result<Assignment> {
         let mut assignment = case.assignment(self.prompt());
+        case.makes_renditions.store(self.makes_renditions(), SeqCst);
         match self {
-            Self::Plain | Self::Declined => {}
+            Self::Plain | Self::Declined | Self::WithRenditions => {}
+            Self::RenditionsMissing => {
+                let label = case.put_picture(&case.id, PROMPT).await?;
+                assignment = Assignment {
+                    s3_upload_status: Status::Success,
+                    s3_image_key: Some(key(&case.id)),
+                    image_metadata: Some(label.metadata),
+                    model: Some(label.model),
+                    renditions_due: true,
+                    wake_at: Some(Timestamp::now()),
+                    give_up_at: None,
+                    ..assignment
+                };
+            }
             Self::Renewed => case.ledger.renewals_a_call.store(2, SeqCst),
             Self::GivenBack => case.ledger.first_answer_fails.store(true, SeqCst),
             Self::Adopted => drop(case.put_picture(&case.id, PROMPT).await?),
@@ -109,6 +139,9 @@ impl Job {
         } else {
             let versions = if self == Self::Replaced { 2 } else { 1 };
             case.check_success(self.prompt(), versions).await?;
+        }
+        if self.makes_renditions() {
+            case.check_renditions().await?;
         }
         // Two workers never call the model for the same assignment, unless the claim of one ran
         // out.
@@ -306,7 +339,7 @@ async fn a_delete_or_a_change_at_any_call_of_a_job_holds(home: &Home) {
     let world = World::start().await.unwrap();
     let mut failures = Vec::new();
     for asked in [Meanwhile::Delete, Meanwhile::Keep] {
-        for job in [Job::Plain, Job::Adopted] {
+        for job in [Job::Plain, Job::Adopted, Job::WithRenditions] {
             let work = (job, asked);
             failures.extend(prove(&world, home, work, &MEANWHILE, run_meanwhile).await);
         }

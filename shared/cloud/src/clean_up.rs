@@ -26,7 +26,7 @@ pub async fn erase(
     let id = &tombstone.assignment_id;
     pictures.erase(tombstone.into()).await?;
     let reference = format!("{id}-{}", tombstone.erasures);
-    cdn.invalidate(&keys(id), &reference).await?;
+    cdn.invalidate(&keys(tombstone), &reference).await?;
     Ok(erased(tombstone))
 }
 
@@ -53,15 +53,15 @@ pub async fn erase_late_put(
     }
 }
 
-/// Sets the retention tag of a stored picture to what its document says. The transition is
+/// Sets the retention tag of a stored picture, its variants and AVIFs to what its document says. The transition is
 /// refused if `permanent` changed meanwhile.
 ///
 /// # Errors
 /// Where the bucket did not do it.
 pub async fn tag(pictures: &Pictures, document: &Assignment) -> Result<Transition, CloudError> {
-    if !pictures.tag(document.into(), document.permanent).await? {
+    if !pictures.tag(document).await? {
         let assignment = &document.assignment_id;
         tracing::warn!(assignment, "no picture to tag");
     }
-    Ok(transition::tagged(document.permanent))
+    Ok(transition::tagged(document))
 }

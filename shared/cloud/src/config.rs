@@ -230,7 +230,15 @@ impl CdnConfig {
 
     /// Where readers get the picture under `key`, if there is a CDN; signed where this process signs.
     pub fn url(&self, key: &str) -> Option<String> {
-        let url = self.base_url.as_ref().map(|base| format!("{base}/{key}"))?;
+        self.picture_url(key, false)
+    }
+
+    /// As [`Self::url`]. With `has_avif` an AVIF lies beside it, which the CDN shows to those that
+    /// accept it: the address says so, since the CDN cannot look.
+    pub fn picture_url(&self, key: &str, has_avif: bool) -> Option<String> {
+        let base = self.base_url.as_ref()?;
+        let query = if has_avif { "?avif=1" } else { "" };
+        let url = format!("{base}/{key}{query}");
         Some(match &self.signer {
             Some(signer) => signer.sign(&url),
             None => url,

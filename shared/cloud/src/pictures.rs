@@ -1,13 +1,15 @@
 //! The pictures in the bucket (S3): key, metadata, put-if-absent, read, tag, erase.
 
 mod operation;
+mod renditions;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ServerSideEncryption, Tag, Tagging};
+use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -20,6 +22,7 @@ use crate::error::CloudError;
 use operation::{S3Operation, permissions};
 
 pub use operation::PictureRef;
+pub use renditions::{Rendition, avif_key, keys, variant_avif_key, variant_key};
 
 /// Everything we store is below this.
 pub const PREFIX: &str = "generated_images/";
@@ -39,16 +42,6 @@ pub fn key(assignment_id: &str) -> String {
     format!("{PREFIX}{assignment_id}.webp")
 }
 
-/// Every address that a reader may have of an assignment's picture.
-pub fn keys(assignment_id: &str) -> [String; 2] {
-    [key(assignment_id), avif_key(assignment_id)]
-}
-
-/// Where the AVIF beside it lies.
-pub fn avif_key(assignment_id: &str) -> String {
-    format!("{PREFIX}{assignment_id}.avif")
-}
-
 /// What lies under a key.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -56,6 +49,10 @@ pub struct Found {
     pub etag: String,
     /// What the bytes are.
     pub content_type: String,
+    /// How many there are.
+    pub size: u64,
+    /// The file that they were made from, of a [`Rendition`].
+    pub made_from: Option<String>,
     /// What is written on it, if a worker of ours wrote it.
     pub label: Option<Label>,
 }
@@ -209,6 +206,8 @@ impl Pictures {
             Ok(head) => Ok(Some(Found {
                 etag: head.e_tag.unwrap_or_default(),
                 content_type: head.content_type.unwrap_or_default(),
+                size: size(head.content_length),
+                made_from: made_from(head.metadata.as_ref()),
                 label: head.metadata.as_ref().and_then(Label::from_metadata),
             })),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => Ok(None),
@@ -309,28 +308,6 @@ impl Pictures {
         Ok(())
     }
 
-    /// Stores the AVIF beside a picture, whatever is there.
-    pub async fn put_avif(
-        &self,
-        bytes: Bytes,
-        picture: PictureRef<'_>,
-        permanent: bool,
-    ) -> Result<(), CloudError> {
-        self.tried("upload", picture, &RetryPolicy::ONCE, &mut 0, || async {
-            self.object(
-                &avif_key(picture.assignment_id),
-                &bytes,
-                "image/avif",
-                permanent,
-            )
-            .send()
-            .await
-            .map_err(CloudError::from)
-            .map(drop)
-        })
-        .await
-    }
-
     fn object(
         &self,
         key: &str,
@@ -381,14 +358,15 @@ impl Pictures {
                 .await;
             match answer {
                 Ok(object) => {
-                    let size = object.content_length.unwrap_or_default();
-                    let size = u64::try_from(size).unwrap_or_default();
+                    let size = size(object.content_length);
                     if size > limit {
                         return Ok(Fetched::TooLarge(size));
                     }
                     let found = Found {
                         etag: object.e_tag.unwrap_or_default(),
                         content_type: object.content_type.unwrap_or_default(),
+                        size,
+                        made_from: made_from(object.metadata.as_ref()),
                         label: object.metadata.as_ref().and_then(Label::from_metadata),
                     };
                     let body = object.body.collect().await;
@@ -400,30 +378,6 @@ impl Pictures {
                 }
                 Err(error) => Err(error.into()),
             }
-        })
-        .await
-    }
-
-    /// Tags the picture of an assignment and the AVIF beside it, so that the lifecycle takes them
-    /// or not. `false` if there is no picture.
-    pub async fn tag(&self, picture: PictureRef<'_>, permanent: bool) -> Result<bool, CloudError> {
-        let tag = Tag::builder()
-            .key(RETENTION)
-            .value(retention(permanent))
-            .build();
-        let tags = tag.and_then(|tag| Tagging::builder().tag_set(tag).build());
-        let tags = tags.expect("key, value and set are given");
-        let set = async |key: String| {
-            let tagging = self.client.put_object_tagging().bucket(&self.bucket);
-            match tagging.key(key).tagging(tags.clone()).send().await {
-                Ok(_) => Ok(true),
-                Err(error) if is_no_such_key(&error) => Ok(false),
-                Err(error) => Err(error.into()),
-            }
-        };
-        self.tried("tag", picture, &RetryPolicy::ONCE, &mut 0, || async {
-            set(avif_key(picture.assignment_id)).await?;
-            set(key(picture.assignment_id)).await
         })
         .await
     }
@@ -625,11 +579,24 @@ impl Pictures {
     }
 }
 
+/// The metadata field that names the file that a rendition was made from.
+const MADE_FROM: &str = "made-from";
+
 /// The tag that the lifecycle's filter looks for; a filter cannot say "not tagged".
 const RETENTION: &str = "retention";
 
 const fn retention(permanent: bool) -> &'static str {
     if permanent { "permanent" } else { "standard" }
+}
+
+fn size(content_length: Option<i64>) -> u64 {
+    content_length
+        .and_then(|bytes| bytes.try_into().ok())
+        .unwrap_or_default()
+}
+
+fn made_from(metadata: Option<&HashMap<String, String>>) -> Option<String> {
+    metadata?.get(MADE_FROM).cloned()
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

@@ -73,7 +73,7 @@ impl UrlSigner {
         })))
     }
 
-    /// `url`, which has no query, so that CloudFront serves it until tomorrow's end in UTC. It is
+    /// `url` so that CloudFront serves it until tomorrow's end in UTC. It is
     /// the same text all day, and valid for a day at least.
     pub fn sign(&self, url: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -86,8 +86,9 @@ impl UrlSigner {
             return signed.clone();
         }
         let signature = self.signature(&canned_policy(url, ends));
+        let more = if url.contains('?') { '&' } else { '?' };
         let signed = format!(
-            "{url}?Expires={ends}&Signature={signature}&Key-Pair-Id={}&Hash-Algorithm=SHA256",
+            "{url}{more}Expires={ends}&Signature={signature}&Key-Pair-Id={}&Hash-Algorithm=SHA256",
             self.0.key_id
         );
         let mut kept = self.kept(ends);

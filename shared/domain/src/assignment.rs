@@ -6,10 +6,11 @@
 use std::fmt;
 
 use hex_simd::AsciiCase;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use crate::rendition::{Variant, or_absent};
 use crate::timestamp::Timestamp;
 
 /// The longest prompt that every model takes, in characters after trimming (Amazon's request
@@ -175,7 +176,7 @@ pub struct Assignment {
     /// What students see above the questions.
     #[serde(
         default,
-        deserialize_with = "title",
+        deserialize_with = "or_absent",
         skip_serializing_if = "Option::is_none"
     )]
     pub title: Option<String>,
@@ -198,6 +199,27 @@ pub struct Assignment {
     /// Set with `success`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_metadata: Option<ImageMetadata>,
+    /// Smaller pictures beside it, by width upwards.
+    #[serde(
+        default,
+        deserialize_with = "or_absent",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub variants: Vec<Variant>,
+    /// Bytes of the AVIF beside the picture; absent where none is stored.
+    #[serde(
+        default,
+        deserialize_with = "or_absent",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub avif_size_bytes: Option<u64>,
+    /// See [`crate::rendition::Renditions::thumbhash`].
+    #[serde(
+        default,
+        deserialize_with = "or_absent",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub thumbhash: Option<String>,
 
     /// A worker's lease; never leaves through the API.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,6 +281,13 @@ pub struct Assignment {
     /// The object's tag may differ from `permanent`; the keeper repairs it.
     #[serde(default)]
     pub tag_due: bool,
+    /// With `success`: variants or AVIFs may be missing. The keeper has a worker make them at
+    /// `wake_at`, unless one has a claim for that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub renditions_due: bool,
+    /// How often the keeper had a worker make them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rendition_sends: u32,
     /// While pending: it was given back because the day's budget is used up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub waits_for_budget: bool,
@@ -276,18 +305,16 @@ pub struct Assignment {
     pub s3_image_name: Option<String>,
 }
 
-/// Another program's `title` may be anything: what is no text counts as none.
-fn title<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(value.as_str().map(str::to_owned))
-}
-
 fn first_round() -> u32 {
     1
 }
 
 const fn is_false(it: &bool) -> bool {
     !*it
+}
+
+const fn is_zero(it: &u32) -> bool {
+    *it == 0
 }
 
 /// What a person posts. Everything else in a new document follows from it.
@@ -333,6 +360,9 @@ impl Assignment {
             s3_image_key: None,
             cloudfront_url: None,
             image_metadata: None,
+            variants: Vec::new(),
+            avif_size_bytes: None,
+            thumbhash: None,
             claim: None,
             attempts: 0,
             takeovers: 0,
@@ -352,6 +382,8 @@ impl Assignment {
             fresh: post.fresh,
             permanent: post.permanent,
             tag_due: false,
+            renditions_due: false,
+            rendition_sends: 0,
             waits_for_budget: false,
             correlation_id: post.correlation_id,
             erasures: 0,

@@ -44,6 +44,8 @@ pub struct Label {
     pub model: String,
     /// As in [`Assignment::reuse_key`].
     pub reuse_key: String,
+    /// As in [`Assignment::thumbhash`].
+    pub thumbhash: Option<String>,
 }
 
 impl Label {
@@ -72,6 +74,9 @@ impl Label {
         let teacher = self.teacher_id.as_deref().map(encode_teacher_id);
         if let Some(teacher) = teacher.filter(|id| id.len() <= MAX_ENCODED_TEACHER_ID_BYTES) {
             fields.push(("teacher-id", teacher));
+        }
+        if let Some(thumbhash) = &self.thumbhash {
+            fields.push(("thumbhash", thumbhash.clone()));
         }
         fields
             .into_iter()
@@ -102,6 +107,7 @@ impl Label {
             ),
             model: text("model")?,
             reuse_key: text("reuse-key")?,
+            thumbhash: text("thumbhash").filter(|text| is_thumbhash(text)),
         })
     }
 }
@@ -128,6 +134,12 @@ fn are_dimensions(text: &str) -> bool {
             .is_some_and(|(width, height)| is_side(width) && is_side(height))
 }
 
+/// Whether `text` may be a ThumbHash: 5 to 25 bytes in base64.
+fn is_thumbhash(text: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    (8..=36).contains(&text.len()) && text.bytes().all(is_base64)
+}
+
 /// Whether `name` may name a format, such as `webp`.
 fn is_format(name: &str) -> bool {
     (1..=16).contains(&name.len())
@@ -151,6 +163,7 @@ mod tests {
             metadata: ImageMetadata::new(100, 50, "webp", "1024x768".to_owned()),
             model: "a model".to_owned(),
             reuse_key: "key".to_owned(),
+            thumbhash: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
         }
     }
 
@@ -168,6 +181,7 @@ mod tests {
             model: "m".repeat(256),
             reuse_key: "0".repeat(32),
             created_at: "2026-01-01T00:00:00.000000000Z".to_owned(),
+            thumbhash: Some("t".repeat(36)),
             ..label()
         };
         let prefix = "x-amz-meta-".len();

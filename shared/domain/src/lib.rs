@@ -14,6 +14,7 @@ pub mod job;
 pub mod label;
 pub mod model;
 pub mod questions;
+pub mod rendition;
 pub mod role;
 pub mod share;
 pub mod throughput;

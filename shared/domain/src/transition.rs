@@ -21,6 +21,8 @@
 //! guard. So a write that arrives twice changes the document once, and whether it was carried out
 //! shows in the document ([`Transition::is_made_in`]).
 
+mod renditions;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -30,6 +32,11 @@ use crate::assignment::{
     Assignment, Claim, FailureNote, ImageMetadata, StageSeconds, Status, Token, prompt_hash,
 };
 use crate::timestamp::Timestamp;
+
+pub use renditions::{
+    claim_renditions, give_up_renditions, note_renditions, release_renditions, renew_renditions,
+    send_renditions,
+};
 
 /// What must be true of a document for a transition to happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +93,8 @@ pub enum Count {
     Uploads,
     /// [`Assignment::erasures`].
     Erasures,
+    /// [`Assignment::rendition_sends`].
+    RenditionSends,
 }
 
 impl Count {
@@ -97,6 +106,7 @@ impl Count {
             Self::ModelCalls => "model_calls",
             Self::Uploads => "s3_upload_attempts",
             Self::Erasures => "erasures",
+            Self::RenditionSends => "rendition_sends",
         }
     }
 
@@ -108,6 +118,7 @@ impl Count {
             Self::ModelCalls => document.model_calls,
             Self::Uploads => document.s3_upload_attempts,
             Self::Erasures => document.erasures,
+            Self::RenditionSends => document.rendition_sends,
         }
     }
 }
@@ -281,6 +292,8 @@ pub struct Finished {
     pub uploads: u32,
     /// What the model's answer cost, in US dollars; 0 where no model was called.
     pub cost_usd: f64,
+    /// As in [`Assignment::thumbhash`].
+    pub thumbhash: Option<String>,
 }
 
 /// Notes that the job was sent; the sweep reads the document again at `wake_at`.
@@ -427,6 +440,7 @@ fn succeeded(held: &Assignment, finished: &Finished, now: Timestamp) -> Edits {
         .set("s3_image_key", &finished.key)
         .set_or_unset("cloudfront_url", finished.url.as_ref())
         .set("image_metadata", &finished.metadata)
+        .set_or_unset("thumbhash", finished.thumbhash.as_ref())
         .set("model", &finished.model)
         .set("reuse_key", &finished.reuse_key)
         .set("stage_seconds", finished.stage_seconds)
@@ -484,7 +498,14 @@ pub fn retry(
         .set("updated_at", now)
         .set("stage_seconds", StageSeconds::default())
         .set("correlation_id", correlation_id)
-        .unset(&["claim", "failure", "finished_at", "sent_at"]);
+        .unset(&["claim", "failure", "finished_at", "sent_at"])
+        .unset(&[
+            "variants",
+            "avif_size_bytes",
+            "thumbhash",
+            "renditions_due",
+            "rendition_sends",
+        ]);
     if let Some(prompt) = prompt {
         edits = edits
             .set("prompt", prompt)
@@ -517,15 +538,19 @@ pub fn set_permanent(
     }
 }
 
-/// Notes that the object's tag equals `permanent`; refused if that has changed meanwhile.
-pub fn tagged(permanent: bool) -> Transition {
-    Edits::new()
-        .set("tag_due", false)
-        .unset(&["wake_at"])
-        .when(Guard {
-            permanent: Some(permanent),
-            ..Guard::status(&[Status::Success])
-        })
+/// Notes that the objects' tags equal `permanent` of the document as it was `seen`; refused if that
+/// has changed meanwhile. `wake_at` stays where renditions are due.
+pub fn tagged(seen: &Assignment) -> Transition {
+    let edits = Edits::new().set("tag_due", false);
+    let edits = match seen.renditions_due {
+        true => edits,
+        false => edits.unset(&["wake_at"]),
+    };
+    edits.when(Guard {
+        round: Some(seen.round),
+        permanent: Some(seen.permanent),
+        ..Guard::status(&[Status::Success])
+    })
 }
 
 /// A picture that another program made, and that an import stored.
@@ -539,6 +564,10 @@ pub struct Imported {
     pub metadata: ImageMetadata,
     /// The model that made it, if that is known.
     pub model: Option<String>,
+    /// As in [`Assignment::thumbhash`].
+    pub thumbhash: Option<String>,
+    /// When the keeper has a worker make its variants and AVIFs; absent where none are wanted.
+    pub renditions_at: Option<Timestamp>,
 }
 
 /// Whatever shows another program's picture, or none, and is not at work -> `success` with the
@@ -551,7 +580,11 @@ pub fn import(seen: &Assignment, imported: &Imported, now: Timestamp) -> Transit
         .set("s3_image_key", &imported.key)
         .set("image_metadata", &imported.metadata)
         .set("updated_at", now)
-        .unset(&["failure"]);
+        .set_or_unset("thumbhash", imported.thumbhash.as_ref())
+        .unset(&["failure", "variants", "avif_size_bytes", "rendition_sends"]);
+    if let Some(at) = imported.renditions_at {
+        edits = edits.set("renditions_due", true).set("wake_at", at);
+    }
     if let Some(url) = &imported.url {
         edits = edits.set("cloudfront_url", url);
     }
@@ -570,7 +603,7 @@ pub fn import(seen: &Assignment, imported: &Imported, now: Timestamp) -> Transit
 }
 
 /// Any status but `deleted` -> `deleted`: leaves a tombstone, without the personal data. Its
-/// object is erased at `wake_at`.
+/// object is erased at `wake_at`. `variants` stay until then: the CDN is to forget them, too.
 pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
     Edits::new()
         .set("s3_upload_status", Status::Deleted)
@@ -595,6 +628,10 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
             "cloudfront_url",
             "image_metadata",
             "reuse_key",
+            "avif_size_bytes",
+            "thumbhash",
+            "renditions_due",
+            "rendition_sends",
         ])
         .when(Guard::status(&[
             Status::Pending,
@@ -614,7 +651,11 @@ pub fn erased(document: &Assignment, again: Option<Timestamp>) -> Transition {
             document.erasures.saturating_add(1),
         )
         .set_or_unset("wake_at", again)
-        .unset(&["erasing_for"])
+        .unset(if again.is_none() {
+            &["erasing_for", "variants"]
+        } else {
+            &["erasing_for"]
+        })
         .when(Guard::status(&[Status::Deleted]))
 }
 

@@ -1,9 +1,9 @@
 //! `encode IN.png OUT.webp [METHOD]`: optimizes one picture, for the comparison in `benches/compare`
-//! and for looking at it. With `--repeat N`, prints the processor time of each of N runs in ms.
+//! and for looking at it; `encode IN.png OUT.avif [QUALITY]` makes its AVIF. With `--repeat N`, prints the processor time of each of N runs in ms.
 
 use std::time::Duration;
 
-use atelier_optimize::{Provenance, Settings, avif, optimize};
+use atelier_optimize::{Fitted, Provenance, Settings, optimize};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -11,12 +11,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(at) => arguments.drain(at..).nth(1).ok_or("--repeat N")?.parse()?,
         None => 1,
     };
-    let [input, output, method @ ..] = arguments.as_slice() else {
-        return Err("usage: encode IN.png OUT.webp|OUT.avif [METHOD] [--repeat N]".into());
+    let [input, output, setting @ ..] = arguments.as_slice() else {
+        let usage = "encode IN.png OUT.webp [METHOD] | OUT.avif [QUALITY], [--repeat N]";
+        return Err(usage.into());
     };
     let mut settings = Settings::default();
-    if let Some(method) = method.first() {
-        settings.method = method.parse()?;
+    if let Some(setting) = setting.first() {
+        let setting = setting.parse()?;
+        match output.ends_with(".avif") {
+            true => settings.quality = setting,
+            false => settings.method = setting,
+        }
     }
     let provenance = Provenance {
         model: "atelier.painter-v1",
@@ -25,7 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..repeat {
         let start = processor_time()?;
         let bytes = if output.ends_with(".avif") {
-            avif(&original, &settings, &provenance)?
+            let fitted = Fitted::decode(&original, &settings)?;
+            fitted.avif(fitted.width(), &settings, &provenance)?
         } else {
             optimize(&original, &settings, &provenance)?.bytes
         };

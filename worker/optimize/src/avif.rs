@@ -1,44 +1,46 @@
-//! The optional second file of a picture, in AVIF.
+//! Pixels to AVIF by rav1e.
+
+mod color_profile;
 
 use ravif::{Encoder, Img, RGBA8};
 
-use crate::decode::{Pixels, decode};
+use crate::decode::Pixels;
 use crate::error::OptimizeError;
-use crate::fit::fit;
 use crate::provenance::Provenance;
-use crate::settings::Settings;
 
 /// rav1e's effort, 1 (small) to 10 (fast).
-const SPEED: u8 = 8;
+const SPEED: u8 = 10;
 
-/// Fits `original` as [`optimize`](crate::optimize) does and encodes it as AVIF, on this thread
-/// alone. It takes some fifty times as long as WebP. The provenance is in its EXIF, since the encoder
-/// cannot write XMP items.
-///
-/// # Errors
-/// As [`optimize`](crate::optimize).
-pub fn avif(
-    original: &[u8],
-    settings: &Settings,
+/// Encodes on this thread alone, with the color profile. The provenance is in its EXIF, since the
+/// encoder cannot write XMP items.
+pub(crate) fn encode(
+    pixels: &Pixels,
+    quality: u8,
+    color_profile: Option<&[u8]>,
     provenance: &Provenance<'_>,
 ) -> Result<Vec<u8>, OptimizeError> {
-    let decoded = decode(original, settings.decode_budget_bytes)?;
-    let image = match fit(decoded.pixels, settings.max_dimension)? {
-        Pixels::Rgba(image) => image,
-        Pixels::Rgb(image) => image::DynamicImage::ImageRgb8(image).into_rgba8(),
+    let rgba: Vec<RGBA8> = match pixels {
+        Pixels::Rgb(image) => image
+            .pixels()
+            .map(|&image::Rgb([r, g, b])| RGBA8::new(r, g, b, u8::MAX))
+            .collect(),
+        Pixels::Rgba(image) => image
+            .pixels()
+            .map(|&image::Rgba([r, g, b, a])| RGBA8::new(r, g, b, a))
+            .collect(),
     };
-    let pixels: Vec<RGBA8> = image
-        .pixels()
-        .map(|&image::Rgba([r, g, b, a])| RGBA8::new(r, g, b, a))
-        .collect();
-    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (width, height) = (pixels.width() as usize, pixels.height() as usize);
     // Not `encode_rgb`: it is inline and would compile all of rav1e once more into this crate.
-    Encoder::new()
-        .with_quality(f32::from(settings.quality.clamp(1, 100)))
+    let encoded = Encoder::new()
+        .with_quality(f32::from(quality.clamp(1, 100)))
         .with_speed(SPEED)
         .with_num_threads(Some(1))
         .with_exif(provenance.exif())
-        .encode_rgba(Img::new(pixels.as_slice(), width, height))
-        .map(|encoded| encoded.avif_file)
-        .map_err(|error| OptimizeError::Encode(error.to_string()))
+        .encode_rgba(Img::new(rgba.as_slice(), width, height))
+        .map_err(|error| OptimizeError::Encode(error.to_string()))?;
+    match color_profile {
+        None => Ok(encoded.avif_file),
+        Some(profile) => color_profile::insert(encoded.avif_file, profile)
+            .ok_or_else(|| OptimizeError::Encode("the AVIF takes no color profile".to_owned())),
+    }
 }

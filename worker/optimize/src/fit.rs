@@ -15,24 +15,32 @@ pub(crate) fn fit(pixels: Pixels, longest: u32) -> Result<Pixels, OptimizeError>
     if (new_width, new_height) == (width, height) {
         return Ok(pixels);
     }
+    scale(&pixels, (new_width, new_height), FilterType::Lanczos3)
+}
+
+/// `pixels` with another width and height.
+pub(crate) fn scale(
+    pixels: &Pixels,
+    to: (u32, u32),
+    filter: FilterType,
+) -> Result<Pixels, OptimizeError> {
+    let from = (pixels.width(), pixels.height());
     Ok(match pixels {
         Pixels::Rgb(image) => {
-            let mut small = RgbImage::new(new_width, new_height);
-            let (from, to) = ((width, height), (new_width, new_height));
-            resize::<U8x3>(image.as_raw(), from, &mut small, to)?;
-            Pixels::Rgb(small)
+            let mut scaled = RgbImage::new(to.0, to.1);
+            resize::<U8x3>(image.as_raw(), from, &mut scaled, to, filter)?;
+            Pixels::Rgb(scaled)
         }
         Pixels::Rgba(image) => {
-            let mut small = RgbaImage::new(new_width, new_height);
-            let (from, to) = ((width, height), (new_width, new_height));
-            resize::<U8x4>(image.as_raw(), from, &mut small, to)?;
-            Pixels::Rgba(small)
+            let mut scaled = RgbaImage::new(to.0, to.1);
+            resize::<U8x4>(image.as_raw(), from, &mut scaled, to, filter)?;
+            Pixels::Rgba(scaled)
         }
     })
 }
 
 /// The largest width and height of the same ratio that fit, each rounded to the nearest pixel.
-fn dimensions(width: u32, height: u32, longest: u32) -> (u32, u32) {
+pub(crate) fn dimensions(width: u32, height: u32, longest: u32) -> (u32, u32) {
     let side = width.max(height);
     if side <= longest {
         return (width, height);
@@ -46,19 +54,20 @@ fn dimensions(width: u32, height: u32, longest: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-/// Resizes with Lanczos3, as Pillow's and sharp's users do. Where a pixel has alpha, colors are
+/// Lanczos3 is what Pillow's and sharp's users resize with. Where a pixel has alpha, colors are
 /// weighted by it, so that no color of transparent pixels bleeds into the edges.
 fn resize<P: PixelTrait>(
     from: &[u8],
     (width, height): (u32, u32),
     to: &mut [u8],
     (new_width, new_height): (u32, u32),
+    filter: FilterType,
 ) -> Result<(), OptimizeError> {
     let failed = |error: &dyn std::fmt::Display| OptimizeError::Encode(format!("resize: {error}"));
     let source = TypedImageRef::<P>::from_buffer(width, height, from).map_err(|e| failed(&e))?;
     let mut target =
         TypedImage::<P>::from_buffer(new_width, new_height, to).map_err(|e| failed(&e))?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new()
         .resize_typed(&source, &mut target, &options)
         .map_err(|e| failed(&e))

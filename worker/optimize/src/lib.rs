@@ -10,6 +10,7 @@ mod avif;
 mod decode;
 mod error;
 mod fit;
+mod fitted;
 mod format;
 mod guard;
 mod provenance;
@@ -19,8 +20,8 @@ mod webp;
 
 use error::MAX_WEBP_DIMENSION;
 
-pub use avif::avif;
 pub use error::OptimizeError;
+pub use fitted::Fitted;
 pub use format::{Format, sniff};
 pub use provenance::{DIGITAL_SOURCE_TYPE, Provenance};
 pub use settings::{Picture, Settings};
@@ -39,6 +40,18 @@ pub fn optimize(
     settings: &Settings,
     provenance: &Provenance<'_>,
 ) -> Result<Picture, OptimizeError> {
+    optimize_keeping(original, settings, provenance).map(|(picture, _)| picture)
+}
+
+/// As [`optimize`], with the pixels that the picture was made of, to make others of.
+///
+/// # Errors
+/// As [`optimize`].
+pub fn optimize_keeping(
+    original: &[u8],
+    settings: &Settings,
+    provenance: &Provenance<'_>,
+) -> Result<(Picture, Fitted), OptimizeError> {
     let decoded = decode::decode(original, settings.decode_budget_bytes)?;
     let pixels = fit::fit(decoded.pixels, settings.max_dimension)?;
     let (width, height) = (pixels.width(), pixels.height());
@@ -55,10 +68,11 @@ pub fn optimize(
     }
     let profile = decoded.color_profile.as_deref();
     let bytes = provenance::mark(&encoded, (width, height), profile, provenance);
-    Ok(Picture {
+    let picture = Picture {
         bytes,
         format: Format::Webp,
         width,
         height,
-    })
+    };
+    Ok((picture, Fitted::new(pixels, decoded.color_profile)))
 }

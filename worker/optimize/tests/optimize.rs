@@ -5,8 +5,7 @@ mod support;
 use std::io::Cursor;
 
 use atelier_optimize::{
-    DIGITAL_SOURCE_TYPE, Format, OptimizeError, Picture, Provenance, Settings, avif, optimize,
-    sniff,
+    DIGITAL_SOURCE_TYPE, Format, OptimizeError, Picture, Provenance, Settings, optimize, sniff,
 };
 use image::{DynamicImage, GenericImageView, ImageFormat, ImageReader, RgbImage};
 use proptest::prelude::*;
@@ -348,16 +347,4 @@ fn an_rgb_profile_travels_with_the_picture() {
     let reader = ImageReader::with_format(Cursor::new(&picture.bytes), ImageFormat::WebP);
     let seen = image::ImageDecoder::icc_profile(&mut reader.into_decoder().expect("readable"));
     assert_eq!(seen.expect("readable"), Some(profile));
-}
-
-#[test]
-fn avif_is_made_on_request_and_is_marked_too() {
-    let bytes = avif(&png(photo(48, 32, 1)), &small(24), &PROVENANCE).expect("encoded");
-    assert_eq!(&bytes[4..12], b"ftypavif");
-    let says = |text: &str| {
-        bytes
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
-    };
-    assert!(says(DIGITAL_SOURCE_TYPE) && says(PROVENANCE.model));
 }

@@ -1,5 +1,6 @@
 //! The options that only workers have.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use atelier_domain::model::ModelSpec;
@@ -136,7 +137,9 @@ pub struct OptimizeConfig {
     pub webp_quality: u8,
     /// libwebp's method, 0 to 6: a higher one is slower and makes smaller files.
     pub webp_method: u8,
-    /// Whether an AVIF is stored beside the WebP.
+    /// Widths of the smaller pictures that are stored beside it, upwards; each 16 to 4096 pixels.
+    pub variants: Vec<u32>,
+    /// Whether an AVIF is stored beside each WebP.
     pub avif: bool,
     /// Most memory that decoding one picture may take, in bytes, 1 MiB to 64 GiB.
     pub decode_budget: u64,
@@ -160,8 +163,16 @@ const WEBP_METHOD: Setting = Setting {
 const AVIF: Setting = Setting {
     name: "AVIF",
     default: Some("off"),
-    help: "`on` stores an AVIF beside the WebP, some time after it.",
+    help: "`on` stores an AVIF beside each WebP that is larger, some time after it.",
 };
+const VARIANTS: Setting = Setting {
+    name: "VARIANTS",
+    default: Some("off"),
+    help: "Widths of the smaller pictures that are stored beside each, for readers with small screens: up to 8 of 16 to 4096 pixels, such as 640,320; `off` for none. A width that is not below the picture's is left out.",
+};
+
+/// The most variants of a picture.
+const MAX_VARIANTS: usize = 8;
 const DECODE_BUDGET_MIB: Setting = Setting {
     name: "DECODE_BUDGET_MIB",
     default: Some("128"),
@@ -174,6 +185,7 @@ impl OptimizeConfig {
         MAX_DIMENSION,
         WEBP_QUALITY,
         WEBP_METHOD,
+        VARIANTS,
         AVIF,
         DECODE_BUDGET_MIB,
     ];
@@ -184,8 +196,33 @@ impl OptimizeConfig {
             max_dimension: environment.number(&MAX_DIMENSION, 16..=16_383),
             webp_quality: environment.number(&WEBP_QUALITY, 0..=100),
             webp_method: environment.number(&WEBP_METHOD, 0..=6),
+            variants: variants(environment),
             avif: environment.one_of(&AVIF, &[("on", true), ("off", false)]),
             decode_budget: environment.number::<u64>(&DECODE_BUDGET_MIB, 1..=65_536) << 20,
+        }
+    }
+}
+
+fn variants(environment: &mut Environment) -> Vec<u32> {
+    let text = environment.text(&VARIANTS).unwrap_or_default();
+    if text == "off" {
+        return Vec::new();
+    }
+    let width = |part: &str| {
+        part.trim()
+            .parse()
+            .ok()
+            .filter(|it| (16..=4096).contains(it))
+    };
+    let widths: Option<BTreeSet<u32>> = text.split(',').map(width).collect();
+    match widths {
+        Some(widths) if widths.len() <= MAX_VARIANTS => widths.into_iter().collect(),
+        _ => {
+            let what = format!(
+                "must be up to {MAX_VARIANTS} widths from 16 to 4096, such as 640,320, or off, not `{text}`"
+            );
+            environment.fault(&VARIANTS, &what);
+            Vec::new()
         }
     }
 }
@@ -193,6 +230,35 @@ impl OptimizeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variants_are_sorted_and_named_once() {
+        let read = |text: &str| {
+            let mut environment = Environment::of([("VARIANTS", text)]);
+            let config = OptimizeConfig::read(&mut environment);
+            environment
+                .finish(config.variants)
+                .map_err(|faults| faults.0)
+        };
+        assert_eq!(read("off"), Ok(vec![]));
+        assert_eq!(read(""), Ok(vec![]));
+        assert_eq!(read("640, 320,640"), Ok(vec![320, 640]));
+        assert_eq!(read("16,4096"), Ok(vec![16, 4096]));
+        for bad in [
+            "15",
+            "4097",
+            "640;320",
+            "640,",
+            "wide",
+            "-640",
+            "1,2",
+            "20,21,22,23,24,25,26,27,28",
+        ] {
+            let faults = read(bad).unwrap_err();
+            let expected = "VARIANTS must be up to 8 widths from 16 to 4096";
+            assert!(faults[0].starts_with(expected), "{faults:?}");
+        }
+    }
 
     fn read(options: &[(&str, &str)]) -> Result<WorkerConfig, Vec<String>> {
         let mut environment = Environment::of(options.iter().copied());

@@ -58,6 +58,7 @@ pub(crate) fn label(id: &str, teacher: &str, prompt: &str, size: usize) -> Label
         metadata: ImageMetadata::new(4096, size as u64, "webp", "1024x1024".to_owned()),
         model: "stability.stable-image-core-v1:1".to_owned(),
         reuse_key: "0123".to_owned(),
+        thumbhash: None,
     }
 }
 

@@ -75,7 +75,11 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             "post",
             "202 400 401 403 404 408 409 413 415 429 500 503",
         ),
-        ("/assignments/{id}/image", "get", "200 302 304 401 403 503"),
+        (
+            "/assignments/{id}/image",
+            "get",
+            "200 302 304 400 401 403 503",
+        ),
         ("/budget", "get", "200 400 401 403 500 503"),
         (
             "/assignments/{id}/share",
@@ -98,7 +102,7 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             "200 400 401 403 404 500 503",
         ),
         ("/shared/{token}", "get", "200 404 500 503"),
-        ("/shared/{token}/image", "get", "200 304 404 500 503"),
+        ("/shared/{token}/image", "get", "200 304 400 404 500 503"),
         (
             "/shared/{token}/answers",
             "post",

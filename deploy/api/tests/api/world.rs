@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use atelier_api::{ApiConfig, Services};
 use atelier_cloud::config::StaticCredentials;
-use atelier_cloud::pictures::{self, Condition};
+use atelier_cloud::pictures::{self, Condition, Rendition};
 use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Token};
 use atelier_domain::failure::Failure;
 use atelier_domain::label::Label;
+use atelier_domain::rendition::{Renditions, Variant};
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Edit, Finished};
 use atelier_embedded::cloud::{Cloud, Guards, Options};
@@ -252,6 +253,61 @@ impl World {
             .unwrap();
     }
 
+    /// Stores variants of these widths, each with an AVIF, and one beside the picture itself. A file's
+    /// bytes are its key.
+    pub(crate) async fn add_renditions(&self, id: &str, widths: &[u32]) {
+        let variants: Vec<_> = widths
+            .iter()
+            .map(|&width| Variant {
+                width,
+                height: width,
+                key: pictures::variant_key(id, width),
+                size_bytes: 10,
+                avif_size_bytes: Some(5),
+            })
+            .collect();
+        let document = Assignment {
+            variants: variants.clone(),
+            ..self.document(id).await
+        };
+        for key in pictures::keys(&document).into_iter().skip(1) {
+            let content_type = match key.ends_with(".avif") {
+                true => "image/avif",
+                false => "image/webp",
+            };
+            let rendition = Rendition {
+                bytes: key.clone().into(),
+                key,
+                content_type,
+                made_from: "a file".to_owned(),
+            };
+            let picture = (&document).into();
+            let put = self.services.pictures.put_rendition(
+                &rendition,
+                picture,
+                document.permanent,
+                &Condition::IfAbsent,
+            );
+            put.await.unwrap();
+        }
+        let made = Renditions {
+            variants,
+            avif_size_bytes: Some(5),
+            thumbhash: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
+        };
+        let claim = Claim {
+            token: Token::random(),
+            worker: "a worker".to_owned(),
+            until: Timestamp::now() + Duration::from_secs(60),
+        };
+        let take = transition::claim_renditions(&document, &claim, claim.until, claim.until);
+        let held = self.services.store.apply(id, &take).await.unwrap().unwrap();
+        let now = Timestamp::now();
+        let note = transition::note_renditions(&claim.token, &held, &made, true, now);
+        let noted = self.services.store.apply(id, &note).await.unwrap();
+        assert!(noted.is_some());
+    }
+
     async fn finish(&self, id: &str, bytes: Option<&'static [u8]>, stage_seconds: StageSeconds) {
         let token = self.claim(id, 60).await;
         let document = self.document(id).await;
@@ -267,6 +323,7 @@ impl World {
                 metadata: metadata.clone(),
                 model: "a model".to_owned(),
                 reuse_key: "key".to_owned(),
+                thumbhash: None,
             };
             self.services
                 .pictures
@@ -291,6 +348,7 @@ impl World {
             stage_seconds,
             uploads: 1,
             cost_usd: 0.04,
+            thumbhash: None,
         };
         let succeed = transition::succeed(&token, &document, &finished, Timestamp::now());
         assert!(

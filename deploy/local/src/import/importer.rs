@@ -10,7 +10,7 @@ use atelier_cloud::clean_up;
 use atelier_cloud::config::CdnConfig;
 use atelier_cloud::error::CloudError;
 use atelier_cloud::pictures::{Condition, Found, Pictures, key};
-use atelier_domain::assignment::{Assignment, ImageMetadata, Status, is_valid_id, prompt_hash};
+use atelier_domain::assignment::{Assignment, Status, is_valid_id, prompt_hash};
 use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Transition};
@@ -101,7 +101,7 @@ impl Importer {
         let key = key(&seen.assignment_id);
         let old = self.old.fetch(&name, &key, (&seen).into()).await?;
         if let Some(label) = left_in_place(&seen, &old) {
-            return self.adopt(&seen, &label.metadata).await;
+            return self.adopt(&seen, label).await;
         }
         let model = self.model_of(&seen);
         let ready = self.optimizer.import(old.bytes.clone(), model.clone());
@@ -121,19 +121,15 @@ impl Importer {
             (Stored::Put(_), true) => How::Optimized,
             (Stored::Put(_), false) => How::Copied,
         };
-        self.write(&seen, &ready.metadata, stored, how).await
+        self.write(&seen, &label, stored, how).await
     }
 
     /// Finishes what an import has put in the place of the old picture.
-    async fn adopt(
-        &self,
-        seen: &Assignment,
-        metadata: &ImageMetadata,
-    ) -> Result<Outcome, Obstacle> {
+    async fn adopt(&self, seen: &Assignment, label: &Label) -> Result<Outcome, Obstacle> {
         if !self.dry_run {
             self.tag(seen).await?;
         }
-        self.write(seen, metadata, Stored::Found, How::Found).await
+        self.write(seen, label, Stored::Found, How::Found).await
     }
 
     /// The model for the label: ASCII, as headers are.
@@ -194,7 +190,7 @@ impl Importer {
 
     /// Sets the tag of a picture that was stored before; `permanent` may have changed since.
     async fn tag(&self, seen: &Assignment) -> Result<(), Obstacle> {
-        let tagged = self.pictures.tag(seen.into(), seen.permanent).await;
+        let tagged = self.pictures.tag(seen).await;
         tagged.map_err(|error| Obstacle::of_bucket(&self.bucket, error))?;
         Ok(())
     }
@@ -203,20 +199,20 @@ impl Importer {
     async fn write(
         &self,
         seen: &Assignment,
-        metadata: &ImageMetadata,
+        label: &Label,
         stored: Stored,
         how: How,
     ) -> Result<Outcome, Obstacle> {
         let imported = Ok(Outcome::Imported(Imported {
             how,
-            before: metadata.original_size_bytes,
-            after: metadata.optimized_size_bytes,
+            before: label.metadata.original_size_bytes,
+            after: label.metadata.optimized_size_bytes,
         }));
         if self.dry_run {
             return imported;
         }
         let id = &seen.assignment_id;
-        let import = self.transition(seen, metadata);
+        let import = self.transition(seen, label);
         if with_patience(|| self.store.apply(id, &import))
             .await?
             .is_some()
@@ -238,15 +234,18 @@ impl Importer {
         }
     }
 
-    fn transition(&self, seen: &Assignment, metadata: &ImageMetadata) -> Transition {
-        let key = key(&seen.assignment_id);
+    fn transition(&self, seen: &Assignment, label: &Label) -> Transition {
+        let (key, now) = (key(&seen.assignment_id), Timestamp::now());
+        let wanted = self.optimizer.makes_renditions(&label.metadata);
         let imported = transition::Imported {
             url: self.cdn.url(&key),
             key,
-            metadata: metadata.clone(),
+            metadata: label.metadata.clone(),
             model: self.model.clone(),
+            thumbhash: label.thumbhash.clone(),
+            renditions_at: wanted.then_some(now),
         };
-        transition::import(seen, &imported, Timestamp::now())
+        transition::import(seen, &imported, now)
     }
 
     /// The assignment was deleted while its picture was imported: that must go.
@@ -316,6 +315,7 @@ fn label(seen: &Assignment, ready: &Ready, model: String) -> Label {
         metadata: ready.metadata.clone(),
         model,
         reuse_key: NO_REUSE.to_owned(),
+        thumbhash: ready.thumbhash.clone(),
     }
 }
 

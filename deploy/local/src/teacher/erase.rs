@@ -333,13 +333,8 @@ impl Erasure {
                 Err(error) => self.report.fail(&id, error),
             }
         }
-        self.invalidate(
-            tombstones
-                .iter()
-                .map(|it| it.assignment_id.as_str())
-                .collect(),
-        )
-        .await?;
+        self.invalidate(tombstones.iter().flat_map(pictures::keys))
+            .await?;
         self.look_again(&tombstones).await?;
         for tombstone in &tombstones {
             let (store, erased) = (&self.places.store, clean_up::erased(tombstone));
@@ -364,11 +359,11 @@ impl Erasure {
         self.report.in_flight = self.in_flight.len() as u64;
     }
 
-    /// Invalidates the pictures of these assignments, in one call for all.
-    async fn invalidate(&mut self, ids: Vec<&str>) -> anyhow::Result<()> {
+    /// Invalidates the pictures under these keys, in one call for all.
+    async fn invalidate(&mut self, keys: impl Iterator<Item = String>) -> anyhow::Result<()> {
         // Others have no picture of ours, and may have characters that mean something in XML.
-        let ids = ids.into_iter().filter(|id| is_valid_id(id));
-        let keys: Vec<_> = ids.flat_map(pictures::keys).collect();
+        let is_ours = |key: &String| pictures::assignment_of(key).is_some_and(is_valid_id);
+        let keys: Vec<_> = keys.filter(is_ours).collect();
         if keys.is_empty() {
             return Ok(());
         }
@@ -390,8 +385,10 @@ impl Erasure {
             if found.is_empty() {
                 return Ok(());
             }
-            self.invalidate(found.iter().map(String::as_str).collect())
-                .await?;
+            let again = tombstones
+                .iter()
+                .filter(|it| found.contains(&it.assignment_id));
+            self.invalidate(again.flat_map(pictures::keys)).await?;
             ids = found;
         }
         for id in ids {
@@ -433,8 +430,8 @@ impl Erasure {
         }
         let ids = std::mem::take(&mut self.in_flight);
         let found = self.erase_again(ids).await?;
-        self.invalidate(found.iter().map(String::as_str).collect())
-            .await
+        let keys = |id: &String| [pictures::key(id), pictures::avif_key(id)];
+        self.invalidate(found.iter().flat_map(keys)).await
     }
 }
 
@@ -480,7 +477,11 @@ async fn tombstone(
     }
     let now = Timestamp::now();
     let id = &document.assignment_id;
-    let tombstone = Assignment::tombstone_of(id, teacher, now, now + KEEPER_AFTER);
+    let tombstone = Assignment {
+        // The CDN is to forget them, too.
+        variants: document.variants.clone(),
+        ..Assignment::tombstone_of(id, teacher, now, now + KEEPER_AFTER)
+    };
     let replaced = with_patience(|| places.store.erase(teacher, &tombstone)).await?;
     Ok(replaced.then_some(tombstone))
 }

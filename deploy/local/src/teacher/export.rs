@@ -382,7 +382,7 @@ impl Exporter {
         let mut files = Vec::new();
         let id = &assignment.assignment_id;
         if is_valid_id(id) {
-            for key in pictures::keys(id) {
+            for key in pictures::keys(&assignment) {
                 files.extend(self.picture(&self.places.pictures, &key, id).await?);
             }
         }
@@ -436,11 +436,12 @@ impl Exporter {
     }
 }
 
-/// The name of a picture's file: that of one of ours, a hash for one that another program named.
+/// The name of a picture's file: that of one of ours, with a dot before a variant's width, since ids
+/// have none; a hash for one that another program named.
 fn file_name(key: &str) -> String {
     let ours = pictures::assignment_of(key).filter(|id| is_valid_id(id));
-    match ours.and(key.rsplit('/').next()) {
-        Some(name) => name.to_owned(),
+    match ours.and(key.strip_prefix(pictures::PREFIX)) {
+        Some(name) => name.replace('/', "."),
         None => pseudonym(key),
     }
 }

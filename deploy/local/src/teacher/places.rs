@@ -79,7 +79,7 @@ impl Places {
     /// The pictures of a document that another program put into the old bucket. A name that is the key
     /// of an assignment's picture of ours is none, whosever document has it.
     pub(super) fn old_pictures(&self, document: &Assignment) -> Vec<OldPicture> {
-        let own = pictures::keys(&document.assignment_id);
+        let own = pictures::keys(document);
         let named = [&document.s3_image_key, &document.s3_image_name];
         let names = named
             .into_iter()

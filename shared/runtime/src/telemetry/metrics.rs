@@ -8,10 +8,14 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram};
 
 /// From the last send of a job to its claim, in seconds.
 pub const QUEUE_WAIT: &str = "atelier.queue_wait";
-/// Time in a stage of a job in seconds; attribute `stage`: `generate`, `optimize` or `upload`.
+/// Time in a stage of a job in seconds; attribute `stage`: `generate`, `optimize` or `upload`, and
+/// after it `variant` or `avif`.
 pub const STAGE_DURATION: &str = "atelier.stage_duration";
 /// Jobs that ended; attributes `result`: `success`, `failed` or `released`, and `code`.
 pub const JOBS: &str = "atelier.jobs";
+/// Pictures whose variants and AVIFs were worked on; attribute `result`: `made`, `failed` (the keeper
+/// sends for another worker) or `given_up`.
+pub const RENDITIONS: &str = "atelier.renditions";
 /// Uploads that ended.
 pub const S3_UPLOADS: &str = "atelier.s3_uploads";
 /// Uploads that failed.
@@ -48,6 +52,7 @@ pub struct Metrics {
     queue_wait: Histogram<f64>,
     stage_duration: Histogram<f64>,
     jobs: Counter<u64>,
+    renditions: Counter<u64>,
     /// See [`S3_UPLOADS`].
     pub s3_uploads: Counter<u64>,
     /// See [`S3_UPLOAD_FAILURES`].
@@ -78,6 +83,7 @@ pub fn get() -> &'static Metrics {
             queue_wait: meter.f64_histogram(QUEUE_WAIT).with_unit("s").build(),
             stage_duration: meter.f64_histogram(STAGE_DURATION).with_unit("s").build(),
             jobs: meter.u64_counter(JOBS).build(),
+            renditions: meter.u64_counter(RENDITIONS).build(),
             s3_uploads: meter.u64_counter(S3_UPLOADS).build(),
             s3_upload_failures: meter.u64_counter(S3_UPLOAD_FAILURES).build(),
             s3_upload_conflicts: meter.u64_counter(S3_UPLOAD_CONFLICTS).build(),
@@ -120,6 +126,11 @@ impl Metrics {
             1,
             &[KeyValue::new("result", result), KeyValue::new("code", code)],
         );
+    }
+
+    /// Work on a picture's variants and AVIFs ended.
+    pub fn renditions(&self, result: &'static str) {
+        self.renditions.add(1, &[KeyValue::new("result", result)]);
     }
 
     /// Something needs an operator.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use super::{NOW, assignment, at, claim_of, finished, ids, imported, put, token};
+use super::{NOW, assignment, at, claim_of, finished, ids, imported, put, renditions, token};
 use atelier_domain::assignment::{Assignment, Status, Token};
 use atelier_domain::failure::Failure;
 use atelier_domain::transition::{self, Budget, Transition};
@@ -91,7 +91,7 @@ fn field(name: &'static str) -> BoxedStrategy<(String, Bson)> {
         .boxed()
 }
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 23] = [
     "created_at",
     "updated_at",
     "s3_upload_status",
@@ -111,6 +111,9 @@ const FIELDS: [&str; 20] = [
     "permanent",
     "reuse_key",
     "failure",
+    "variants",
+    "thumbhash",
+    "avif_size_bytes",
     "of_others",
 ];
 
@@ -146,10 +149,14 @@ fn transitions(seen: &Assignment) -> Vec<Transition> {
         transition::fail_unclaimed(seen.round, &note, NOW),
         transition::retry(seen, Some("a cat"), "next", NOW, later, later),
         transition::set_permanent(seen, true, NOW, later),
-        transition::tagged(seen.permanent),
+        transition::tagged(seen),
         transition::delete(NOW, later),
         transition::erased(seen, Some(later)),
         transition::import(seen, &imported(), NOW),
+        transition::claim_renditions(seen, &claim_of("new", 1_160.0), NOW, later),
+        transition::note_renditions(&mine, seen, &renditions(), true, NOW),
+        transition::send_renditions(seen, NOW, later),
+        transition::give_up_renditions(seen, NOW),
     ];
     all.extend(transition::take_due(seen, NOW, Duration::from_secs(60)));
     all

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use atelier_domain::assignment::{Assignment, Claim, ImageMetadata, StageSeconds, Status, Token};
+use atelier_domain::rendition::{Renditions, Variant};
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Finished, Imported};
 use atelier_store::{MongoStore, SqliteStore, Store};
@@ -198,6 +199,21 @@ fn finished(reuse_key: &str) -> Finished {
         },
         uploads: 1,
         cost_usd: 0.25,
+        thumbhash: Some("1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned()),
+    }
+}
+
+fn renditions() -> Renditions {
+    Renditions {
+        variants: vec![Variant {
+            width: 320,
+            height: 320,
+            key: "generated_images/a/320.webp".to_owned(),
+            size_bytes: 20_000,
+            avif_size_bytes: Some(12_000),
+        }],
+        avif_size_bytes: Some(70_000),
+        thumbhash: None,
     }
 }
 
@@ -208,6 +224,8 @@ fn imported() -> Imported {
         url: finished.url,
         metadata: finished.metadata,
         model: Some(finished.model),
+        thumbhash: finished.thumbhash,
+        renditions_at: Some(at(1030.0)),
     }
 }
 

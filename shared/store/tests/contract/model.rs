@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 use super::writes::changed;
-use super::{assignment, at, claim_of, finished, imported, token};
+use super::{assignment, at, claim_of, finished, imported, renditions, token};
 use atelier_domain::assignment::{Assignment, FailureNote, Token};
 use atelier_domain::transition::{self, Budget, Transition};
 use atelier_store::{Insert, Store};
@@ -28,7 +28,14 @@ enum Act {
     Retry(Option<String>),
     SetPermanent(bool),
     SucceedTagDue(u8),
+    SucceedDue(u8, bool),
     Tagged(bool),
+    ClaimRenditions(u8),
+    NoteRenditions(u8, bool),
+    ReleaseRenditions(u8),
+    RenewRenditions(u8),
+    SendRenditions,
+    GiveUpRenditions,
     Delete,
     Erased,
     TakeDue,
@@ -56,6 +63,13 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<bool>().prop_map(Act::SetPermanent),
         1 => holder().prop_map(Act::SucceedTagDue),
         1 => any::<bool>().prop_map(Act::Tagged),
+        2 => (holder(), any::<bool>()).prop_map(|(by, goes_on)| Act::SucceedDue(by, goes_on)),
+        2 => holder().prop_map(Act::ClaimRenditions),
+        3 => (holder(), any::<bool>()).prop_map(|(by, complete)| Act::NoteRenditions(by, complete)),
+        1 => holder().prop_map(Act::ReleaseRenditions),
+        1 => holder().prop_map(Act::RenewRenditions),
+        1 => Just(Act::SendRenditions),
+        1 => Just(Act::GiveUpRenditions),
         1 => Just(Act::Delete),
         1 => Just(Act::Erased),
         2 => Just(Act::TakeDue),
@@ -96,7 +110,23 @@ fn transition(act: &Act, seen: &Assignment, now: f64) -> Option<Transition> {
         Act::SucceedTagDue(by) => {
             transition::succeed_tag_due(&token(by), seen, &finished("key"), now, later)
         }
-        Act::Tagged(permanent) => transition::tagged(*permanent),
+        Act::SucceedDue(by, goes_on) => {
+            let claim = claim(by);
+            transition::succeed(&token(by), seen, &finished("key"), now)
+                .with_renditions_due(goes_on.then_some(&claim), later)
+        }
+        Act::Tagged(permanent) => transition::tagged(&Assignment {
+            permanent: *permanent,
+            ..seen.clone()
+        }),
+        Act::ClaimRenditions(by) => transition::claim_renditions(seen, &claim(by), now, later),
+        Act::NoteRenditions(by, complete) => {
+            transition::note_renditions(&token(by), seen, &renditions(), *complete, now)
+        }
+        Act::ReleaseRenditions(by) => transition::release_renditions(&token(by), seen, later),
+        Act::RenewRenditions(by) => transition::renew_renditions(seen, &claim(by), later),
+        Act::SendRenditions => transition::send_renditions(seen, now, later),
+        Act::GiveUpRenditions => transition::give_up_renditions(seen, now),
         Act::Delete => transition::delete(now, later),
         Act::Erased => transition::erased(seen, Some(later)),
         Act::TakeDue => transition::take_due(seen, now, Duration::from_secs(60))?,

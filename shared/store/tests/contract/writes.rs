@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{NOW, assignment, at, claim_of, delete, finished, for_every_store, put, status, token};
+use super::{
+    NOW, assignment, at, claim_of, delete, finished, for_every_store, put, renditions, status,
+    token,
+};
 use atelier_domain::assignment::{Assignment, FailureNote, Status};
 use atelier_domain::transition::{self, Budget, Transition};
 use atelier_store::{Filter, Insert, Store, guarantees};
@@ -96,6 +99,19 @@ fn states() -> Vec<Assignment> {
             "permanent",
             936.0,
             json!({"s3_upload_status": "success", "permanent": true}),
+        ),
+        state(
+            "makes",
+            941.0,
+            json!({
+                "s3_upload_status": "success", "renditions_due": true, "wake_at": 1030.0,
+                "claim": claim_of("mine", 1060.0),
+            }),
+        ),
+        state(
+            "due",
+            942.0,
+            json!({"s3_upload_status": "success", "renditions_due": true, "wake_at": 1031.0}),
         ),
         state(
             "failed",
@@ -200,14 +216,47 @@ fn transitions() -> Vec<(Transition, &'static [&'static str])> {
         ),
         (
             transition::set_permanent(state("success"), true, NOW, later),
-            &["success", "permanent"],
+            &["success", "permanent", "makes", "due"],
         ),
         (
             transition::set_permanent(state("failed"), true, NOW, later),
             &["failed", "no_image"],
         ),
-        (transition::tagged(false), &["success"]),
-        (transition::tagged(true), &["permanent"]),
+        (
+            transition::tagged(state("success")),
+            &["success", "makes", "due"],
+        ),
+        (transition::tagged(state("permanent")), &["permanent"]),
+        (
+            transition::succeed(&mine, state("held"), &finished("key"), NOW)
+                .with_renditions_due(Some(&claim_of("mine", 1160.0)), later),
+            &["held", "run_out"],
+        ),
+        (
+            transition::claim_renditions(state("due"), &new, NOW, later),
+            &["due"],
+        ),
+        (
+            transition::note_renditions(&mine, state("makes"), &renditions(), false, NOW),
+            &["makes"],
+        ),
+        (
+            transition::note_renditions(&mine, state("makes"), &renditions(), true, NOW),
+            &["makes"],
+        ),
+        (
+            transition::release_renditions(&mine, state("makes"), later),
+            &["makes"],
+        ),
+        (
+            transition::renew_renditions(state("makes"), &claim_of("mine", 1160.0), later),
+            &["makes"],
+        ),
+        (
+            transition::send_renditions(state("due"), NOW, later),
+            &["due"],
+        ),
+        (transition::give_up_renditions(state("due"), NOW), &["due"]),
         (
             transition::delete(NOW, later),
             &[
@@ -218,6 +267,8 @@ fn transitions() -> Vec<(Transition, &'static [&'static str])> {
                 "next_round",
                 "success",
                 "permanent",
+                "makes",
+                "due",
                 "failed",
                 "no_image",
             ],
