@@ -24,9 +24,10 @@ LAYERS = {
     "atelier-runtime": {"atelier-domain"},
     "atelier-store": {"atelier-domain", "atelier-runtime"},
     "atelier-cloud": {"atelier-domain", "atelier-runtime"},
+    "atelier-doctor": SHARED,
     "atelier-api": SHARED,
     "atelier-keeper": SHARED,
-    "atelier-worker": SHARED | {"atelier-optimize"},
+    "atelier-worker": SHARED | {"atelier-doctor", "atelier-optimize"},
     "atelier-optimize": set(),
     "atelier-interleavings": {"atelier-domain"},
 }

@@ -298,9 +298,10 @@ resource "aws_iam_role_policy" "deploy_plan" {
           "cloudfront:GetMonitoringSubscription",
           "cloudfront:GetOriginAccessControl",
           "cloudfront:GetResponseHeadersPolicy",
+          "cloudfront:GetVpcOrigin",
           "cloudfront:ListTagsForResource",
         ]
-        Resource = concat([aws_cloudfront_distribution.images.arn], values(local.cdn_functions), local.cdn_policy_arns)
+        Resource = concat([aws_cloudfront_distribution.images.arn], values(local.cdn_functions), local.cdn_policy_arns, aws_cloudfront_distribution.api[*].arn, aws_cloudfront_vpc_origin.api[*].arn)
       },
       {
         Sid    = "Roles"
@@ -374,7 +375,7 @@ resource "aws_iam_role_policy" "deploy_plan" {
         Effect = "Allow"
         Action = ["acm:DescribeCertificate", "acm:ListTagsForCertificate", "route53:GetHostedZone", "route53:ListResourceRecordSets", "route53:ListTagsForResource"]
         Resource = concat(
-          ["arn:${local.partition}:acm:${local.regional}:certificate/*"],
+          ["arn:${local.partition}:acm:${local.regional}:certificate/*", "arn:${local.partition}:acm:us-east-1:${local.account_id}:certificate/*"],
           [for zone in var.api_zone_id[*] : "arn:${local.partition}:route53:::hostedzone/${zone}"],
         )
       },
@@ -382,7 +383,7 @@ resource "aws_iam_role_policy" "deploy_plan" {
         Sid      = "Firewall"
         Effect   = "Allow"
         Action   = ["wafv2:GetWebACL", "wafv2:GetWebACLForResource", "wafv2:ListTagsForResource"]
-        Resource = concat(aws_lb.api[*].arn, aws_wafv2_web_acl.api[*].arn)
+        Resource = concat(aws_lb.api[*].arn, aws_wafv2_web_acl.api[*].arn, aws_wafv2_web_acl.api_cdn[*].arn)
       },
       {
         Sid    = "DescribesKnowNoResource"
@@ -394,6 +395,7 @@ resource "aws_iam_role_policy" "deploy_plan" {
           "cloudfront:GetPublicKey",
           "cloudtrail:DescribeTrails",
           "ec2:Describe*",
+          "ec2:GetManagedPrefixListEntries",
           "ecs:Describe*",
           "elasticloadbalancing:Describe*",
           "kms:ListAliases",

@@ -68,6 +68,9 @@ locals {
     GIVE_UP_SECONDS             = tostring(var.give_up_seconds)
     REUSE                       = var.reuse
     OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
+    # CloudWatch adds up what it gets. Deltas are right without the collector's memory of the sums,
+    # which a restart of it loses.
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE = "delta"
 
     # The API refuses what the workers could not pay for.
     BUDGET_USD_PER_DAY             = tostring(var.budget_usd_per_day)
@@ -82,7 +85,8 @@ locals {
         LISTEN_ADDR                = "0.0.0.0:${local.api_port}"
         CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id
         CREATE_LIMIT_PER_MINUTE    = tostring(var.create_limit_per_minute)
-        ALLOWED_HOSTS              = join(",", compact([var.api_domain, one(aws_lb.api[*].dns_name)]))
+        ALLOWED_HOSTS              = join(",", compact([var.api_domain, local.api_cdn_domain, one(aws_lb.api[*].dns_name)]))
+        CLOUDWATCH_BACKLOG         = var.fleet == "ec2" ? "on" : "off"
       }, local.identity_environment, local.picture_environment, local.api_environment)
       secrets           = merge(local.identity_secrets, local.picture_secrets)
       security_group_id = aws_security_group.api.id
@@ -124,6 +128,13 @@ locals {
       backlog = {
         queue_name = aws_sqs_queue.jobs.name
         per_worker = local.scaling.worker.backlog_per_worker
+        # The APIs say it every 10 s (CLOUDWATCH_BACKLOG). Application Auto Scaling, which ECS has,
+        # knows no periods below a minute.
+        high_resolution = {
+          namespace      = local.metrics.namespace
+          metric_name    = "BacklogPerWorker"
+          period_seconds = local.scaling.high_resolution.metric_period_seconds
+        }
       }
       requests = null
     }
@@ -217,8 +228,8 @@ resource "aws_lb" "api" {
   #checkov:skip=CKV2_AWS_28:A WAF is attached where everybody may call or waf_requests_per_5_minutes is given; the API limits creates itself.
   name                       = "${var.name}-api"
   load_balancer_type         = "application"
-  internal                   = var.api_internal
-  subnets                    = var.api_internal ? aws_subnet.private[*].id : aws_subnet.public[*].id
+  internal                   = local.api_is_internal
+  subnets                    = local.api_is_internal ? aws_subnet.private[*].id : aws_subnet.public[*].id
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
@@ -301,7 +312,7 @@ resource "aws_wafv2_web_acl" "api" {
   #checkov:skip=CKV_AWS_192:No Java anywhere behind it.
   #checkov:skip=CKV2_AWS_31:Its counts are in CloudWatch; the addresses are not kept.
   #checkov:skip=CKV2_AWS_77:No Java anywhere behind it.
-  count = local.has_fleet && local.waf_limit != null ? 1 : 0
+  count = local.has_fleet && local.waf_limit != null && !var.api_cdn ? 1 : 0
 
   name        = "${var.name}-api"
   description = "Limits the requests of one address"
@@ -342,7 +353,7 @@ resource "aws_wafv2_web_acl" "api" {
 }
 
 resource "aws_wafv2_web_acl_association" "api" {
-  count = local.has_fleet && local.waf_limit != null ? 1 : 0
+  count = local.has_fleet && local.waf_limit != null && !var.api_cdn ? 1 : 0
 
   resource_arn = aws_lb.api[0].arn
   web_acl_arn  = aws_wafv2_web_acl.api[0].arn

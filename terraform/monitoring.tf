@@ -22,6 +22,7 @@ locals {
     budget_left         = "atelier.budget_left"
     oldest_pending      = "atelier.oldest_pending"
     paused              = "atelier.paused"
+    http_duration       = "http.server.request.duration"
   }
 
   # The collector's dimension that tells the two services apart.
@@ -399,6 +400,8 @@ locals {
     { title = "Model: spend (USD)", period = 3600, metrics = [concat([local.metrics.namespace, local.metrics.model_cost], local.worker)] },
     { title = "Guardrail: prompts declined", metrics = [concat([local.metrics.namespace, local.metrics.guardrail], local.worker)] },
     { title = "Budget of the day (USD)", stat = "Maximum", metrics = [for name in [local.metrics.budget_used, local.metrics.budget_left] : [local.metrics.namespace, name, local.service_dimension, "atelier-api"]] },
+    { title = "API: requests answered, by the API itself", stat = "SampleCount", metrics = [[local.metrics.namespace, local.metrics.http_duration, local.service_dimension, "atelier-api"]] },
+    { title = "API: time to answer, by the API itself (s)", stat = "Average", metrics = [[local.metrics.namespace, local.metrics.http_duration, local.service_dimension, "atelier-api"]] },
     { title = "Alerts", metrics = [for service in ["atelier-api", "atelier-worker"] : [local.metrics.namespace, local.metrics.alerts, local.service_dimension, service]] },
   ]
 

@@ -62,7 +62,7 @@ resource "aws_ecs_task_definition" "operator" {
     readonlyRootFilesystem = true
     environment = [
       for key, value in merge(local.environment, local.guardrail_environment, { CLOUDFRONT_DISTRIBUTION_ID = aws_cloudfront_distribution.images.id }) :
-      { name = key, value = value } if key != "OTEL_EXPORTER_OTLP_ENDPOINT"
+      { name = key, value = value } if !startswith(key, "OTEL_")
     ]
     secrets      = local.operator_secrets
     mountPoints  = [{ sourceVolume = "tmp", containerPath = "/tmp" }]
@@ -106,7 +106,7 @@ resource "aws_vpc_security_group_egress_rule" "operator_to_api" {
 resource "aws_vpc_security_group_ingress_rule" "by_nat" {
   for_each = {
     for pair in setproduct(range(length(local.nat_zones)), local.public_ports) :
-    "${local.nat_zones[pair[0]]}-${pair[1]}" => { nat = pair[0], port = pair[1] } if !var.api_internal
+    "${local.nat_zones[pair[0]]}-${pair[1]}" => { nat = pair[0], port = pair[1] } if !local.api_is_internal
   }
 
   security_group_id = aws_security_group.load_balancer.id
@@ -118,7 +118,7 @@ resource "aws_vpc_security_group_ingress_rule" "by_nat" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "operator" {
-  for_each = toset(var.api_internal ? [for port in local.public_ports : tostring(port)] : [])
+  for_each = toset(local.api_is_internal ? [for port in local.public_ports : tostring(port)] : [])
 
   security_group_id            = aws_security_group.load_balancer.id
   description                  = "The smoke test, from inside"

@@ -56,9 +56,14 @@ output "operator" {
   } : null
 }
 
+output "api_cdn_domain" {
+  description = "Domain of CloudFront before the API: `api_domain` points here with `api_cdn` where no `api_zone_id` is given; `null` without."
+  value       = local.api_cdn_domain
+}
+
 output "smoke_from" {
-  description = "Where the smoke test has to run: `outside`, where everybody may call the API, else `inside`, as the operator's task; `null` where `fleet` is `none`."
-  value       = !local.has_fleet ? null : local.api_is_open ? "outside" : "inside"
+  description = "Where the smoke test has to run: `outside`, where everybody may call the API and its key is not in Secrets Manager (`smoke_api_key_secret_arn`), else `inside`, as the operator's task; `null` where `fleet` is `none`."
+  value       = !local.has_fleet ? null : local.api_is_open && var.smoke_api_key_secret_arn == null ? "outside" : "inside"
 }
 
 output "nat_addresses" {

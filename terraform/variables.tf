@@ -670,8 +670,8 @@ variable "public_url" {
   }
 
   validation {
-    condition     = var.public_url != null || var.auth_issuer == null || (var.api_domain != null && local.api_has_tls)
-    error_message = "public_url must be set with auth_issuer, unless api_domain has TLS (api_certificate_arn or api_zone_id): the provider sends people back to it."
+    condition     = var.public_url != null || var.auth_issuer == null || var.api_cdn || (var.api_domain != null && local.api_has_tls)
+    error_message = "public_url must be set with auth_issuer, unless api_domain has TLS (api_certificate_arn or api_zone_id) or api_cdn is true: the provider sends people back to it."
   }
 }
 
@@ -924,6 +924,44 @@ variable "api_internal" {
   type        = bool
   default     = false
   nullable    = false
+}
+
+variable "api_cdn" {
+  description = "Put CloudFront before the API, which then is open to everybody (`auth_issuer` says who may do what). The load balancer gets no public address and is reached by CloudFront alone, by a VPC origin."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.api_cdn || var.auth_issuer != null
+    error_message = "api_cdn needs auth_issuer: everybody could spend the model's budget."
+  }
+
+  validation {
+    condition     = !var.api_cdn || var.fleet != "none"
+    error_message = "api_cdn needs a fleet: with fleet = \"none\" the cluster's ingress is what is called."
+  }
+}
+
+variable "api_cdn_certificate_arn" {
+  description = "ACM certificate of `api_domain` in us-east-1, which CloudFront shows with `api_cdn`; `null` makes it where `api_zone_id` is given."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_cdn_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/[A-Za-z0-9-]+$", var.api_cdn_certificate_arn))
+    error_message = "api_cdn_certificate_arn must be the ARN of an ACM certificate in us-east-1: CloudFront takes no other."
+  }
+
+  validation {
+    condition     = var.api_cdn_certificate_arn == null || (var.api_cdn && var.api_domain != null)
+    error_message = "api_cdn_certificate_arn needs api_cdn and api_domain."
+  }
+
+  validation {
+    condition     = var.api_cdn_certificate_arn != null || !var.api_cdn || var.api_domain == null || var.api_zone_id != null
+    error_message = "api_cdn_certificate_arn (or api_zone_id, which makes one) must be given with api_cdn and api_domain: CloudFront takes certificates of us-east-1 only."
+  }
 }
 
 variable "api_ingress_cidrs" {

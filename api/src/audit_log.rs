@@ -111,7 +111,7 @@ input! {
     get,
     path = "/audit-log",
     tag = "fleet",
-    operation_id = "read_audit_log",
+    operation_id = "list_audit_entries",
     params(AuditQuery),
     responses(
         (status = 200, description = "The entries.", body = Page, example = json!({

@@ -10,6 +10,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::correlation::CorrelationId;
@@ -18,7 +19,7 @@ use crate::identity::session;
 use crate::identity::settings::is_private;
 use crate::identity::sign_in::{Answer, Leads, NotSignedIn, SignIn};
 use crate::notice::Notice;
-use crate::problem::Problem;
+use crate::problem::{Problem, Refused};
 
 /// Where the provider sends people who signed out; it has to know this address.
 const SIGNED_OUT: &str = "/auth/signed-out";
@@ -86,13 +87,25 @@ pub(crate) async fn callback(
 }
 
 /// Where the page goes when somebody signed out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SignedOut {
     /// The identity provider, which ends its session too and comes back to us.
     location: String,
 }
 
-/// `POST /auth/sign-out`.
+/// Ends the session of the page, if there is one.
+#[utoipa::path(
+    post,
+    path = "/auth/sign-out",
+    tag = "session",
+    operation_id = "sign_out",
+    responses(
+        (status = 200, description = "The session is ended.", body = SignedOut, headers(
+            ("Set-Cookie" = String, description = "Removes the session's cookie"),
+        )),
+        Refused<403>,
+    )
+)]
 pub(crate) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let location = match app.gate.page() {
         Some(sign_in) => {
@@ -120,17 +133,23 @@ pub(crate) async fn signed_out(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Who is signed in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 struct Me {
     /// Whether one has to sign in here at all.
     sign_in: bool,
+    /// Whether somebody is: by a session of the page, a token or an API key.
     signed_in: bool,
+    /// The identity provider's name for the caller, or `key:` and the name of an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// What to call it in front of people.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The `teacher_id` of its own assignments.
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_id: Option<String>,
+    /// What it may do: `teacher`, `portal`, `operator`.
     roles: Vec<&'static str>,
     /// Seconds until the page asks again, which renews the session.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,8 +188,18 @@ fn names(caller: &Caller) -> Vec<&'static str> {
     caller.roles.iter().map(|role| role.as_str()).collect()
 }
 
-/// `GET /auth/me`: who is signed in. A session that is past half its time is renewed; the page asks
-/// in one tab at a time, since a refresh token serves once.
+/// Tells who is signed in. A session that is past half its time is renewed; the page asks in one tab at
+/// a time, since a refresh token serves once.
+#[utoipa::path(
+    get,
+    path = "/auth/me",
+    tag = "session",
+    operation_id = "get_session",
+    responses(
+        (status = 200, description = "Who calls.", body = Me),
+        Refused<401>, Refused<503>,
+    )
+)]
 pub(crate) async fn me(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

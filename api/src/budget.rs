@@ -27,6 +27,7 @@ input! {
     get,
     path = "/budget",
     tag = "assignments",
+    operation_id = "get_budget",
     params(BudgetQuery),
     responses(
         (status = 200, description = "What is left today.", body = BudgetView),

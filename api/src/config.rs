@@ -5,7 +5,7 @@ use std::time::Duration;
 use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
 use atelier_runtime::config::{
     BudgetConfig, ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, ModelsConfig,
-    Setting, http_url,
+    Setting, http_url, is_loopback_url,
 };
 use atelier_runtime::telemetry::TelemetryConfig;
 use atelier_store::config::StoreConfig;
@@ -47,6 +47,8 @@ pub struct ApiConfig {
     pub telemetry: TelemetryConfig,
     /// The embedded cloud's control address; the page of the fleet shows its switches then.
     pub control: Option<String>,
+    /// Whether the log has the jobs that wait for each worker as a metric for CloudWatch.
+    pub backlog: bool,
     /// Between two samples of the queue and the fleet.
     pub sample: Duration,
 }
@@ -56,12 +58,21 @@ const ATELIER_CONTROL_URL: Setting = Setting {
     default: None,
     help: "Control address of an embedded cloud; /fleet shows its switches then.",
 };
-const OWN: &[Setting] = &[ATELIER_CONTROL_URL];
+
+const CLOUDWATCH_BACKLOG: Setting = Setting {
+    name: "CLOUDWATCH_BACKLOG",
+    default: Some("off"),
+    help: "`on` writes every 10 s how many jobs wait for each worker into the log, as a line of CloudWatch's embedded metric format: an Auto Scaling group can follow it.",
+};
 
 /// Between two samples of the queue: three of them in a row tell a queue that forgot.
 const SAMPLE: Duration = Duration::from_secs(5);
 
 impl ApiConfig {
+    /// Its options of CloudWatch.
+    pub const CLOUDWATCH_SETTINGS: &[Setting] = &[CLOUDWATCH_BACKLOG];
+    /// Its options of an embedded cloud.
+    pub const CONTROL_SETTINGS: &[Setting] = &[ATELIER_CONTROL_URL];
     /// Its options.
     pub const SETTINGS: &[&[Setting]] = &[
         HttpConfig::API_SETTINGS,
@@ -79,7 +90,8 @@ impl ApiConfig {
         QueueConfig::SETTINGS,
         StoreConfig::SETTINGS,
         TelemetryConfig::SETTINGS,
-        OWN,
+        Self::CLOUDWATCH_SETTINGS,
+        Self::CONTROL_SETTINGS,
     ];
 
     /// Reads its options. Every fault is told at once.
@@ -87,11 +99,17 @@ impl ApiConfig {
         let it = &mut environment;
         let control = http_url(it, &ATELIER_CONTROL_URL);
         let http = HttpConfig::read_api(it);
+        let site = SiteConfig::read(it);
+        let cdn = CdnConfig::read_api(it);
+        let cdn = match is_for_others(&http, &site) {
+            true => cdn.for_other_machines(),
+            false => cdn,
+        };
         let config = Self {
             identity: IdentityConfig::read(it, &http),
             http,
             serve: ServeConfig::read(it),
-            site: SiteConfig::read(it),
+            site,
             limit: LimitConfig::read(it),
             budget: BudgetConfig::read(it),
             models: ModelsConfig::read(it),
@@ -99,15 +117,26 @@ impl ApiConfig {
             drain: DrainConfig::read(it),
             cloud: CloudConfig::read(it),
             bucket: BucketConfig::read(it),
-            cdn: CdnConfig::read_api(it),
+            cdn,
             queue: QueueConfig::read(it),
             store: StoreConfig::read(it),
             telemetry: TelemetryConfig::read(it),
             control: control.map(|url| url.trim_end_matches('/').to_owned()),
+            backlog: it.one_of(&CLOUDWATCH_BACKLOG, &[("on", true), ("off", false)]),
             sample: SAMPLE,
         };
         environment.finish(config)
     }
+}
+
+/// Whether people on other machines reach this API.
+fn is_for_others(http: &HttpConfig, site: &SiteConfig) -> bool {
+    let listens = http.listen.is_some_and(|it| !it.ip().is_loopback());
+    listens
+        || site
+            .public_url
+            .as_deref()
+            .is_some_and(|url| !is_loopback_url(url))
 }
 
 /// How much one subject may create.
@@ -251,5 +280,38 @@ impl ServeConfig {
             max_in_flight: environment.number::<u32>(&MAX_IN_FLIGHT, 1..=100_000) as usize,
             max_long_polls: environment.number::<u32>(&MAX_LONG_POLLS, 0..=1_000_000) as usize,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cdn_on_loopback_is_for_this_machine_alone() {
+        let cdn_of = |options: &[(&str, &str)]| {
+            let environment = Environment::of([
+                ("S3_BUCKET_NAME", "pictures"),
+                ("SQS_QUEUE_URL", "http://127.0.0.1/jobs"),
+                ("SQS_DEAD_LETTER_QUEUE_URL", "http://127.0.0.1/dead"),
+                ("STORE_URL", "sqlite:documents"),
+                ("AWS_REGION", "us-west-2"),
+                ("AUTH", "off"),
+            ]);
+            let config = ApiConfig::read(environment.with(options.iter().copied()));
+            config.unwrap().cdn.base_url
+        };
+        let here = ("CLOUDFRONT_DOMAIN", "http://127.0.0.1:9000");
+        let others = ("LISTEN_ADDR", "0.0.0.0:8080");
+        let public = ("PUBLIC_URL", "https://pictures.example.org");
+        assert_eq!(cdn_of(&[here]).as_deref(), Some(here.1));
+        assert_eq!(
+            cdn_of(&[here, ("PUBLIC_URL", "http://localhost:8080")]).as_deref(),
+            Some(here.1)
+        );
+        assert_eq!(cdn_of(&[here, others]), None);
+        assert_eq!(cdn_of(&[here, public]), None);
+        let cdn = ("CLOUDFRONT_DOMAIN", "http://10.0.0.2:9000");
+        assert_eq!(cdn_of(&[cdn, others]).as_deref(), Some(cdn.1));
     }
 }

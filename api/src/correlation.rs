@@ -12,6 +12,7 @@ use http::request::Parts;
 use tracing::Instrument as _;
 
 use atelier_runtime::telemetry::continue_trace;
+use atelier_runtime::telemetry::http_server::{Exchange, span_name};
 
 use crate::problem::Problem;
 
@@ -57,15 +58,22 @@ impl<S: Sync> FromRequestParts<S> for CorrelationId {
 pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     let id = CorrelationId::of(&request).unwrap_or_else(CorrelationId::random);
     request.extensions_mut().insert(id.clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map(MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         method = %request.method(),
-        path = request.extensions().get::<MatchedPath>().map_or("-", |path| path.as_str()),
+        path = route.unwrap_or("-"),
         correlation_id = id.0,
+        otel.name = span_name(request.method(), route),
+        otel.kind = "server",
     );
     let parent = request.headers().get("traceparent");
     continue_trace(&span, parent.and_then(|value| value.to_str().ok()));
-    answer(request, next, &id).instrument(span).await
+    let mut exchange = Exchange::begin(&span, &request, route);
+    let response = answer(request, next, &id).instrument(span.clone()).await;
+    exchange.answered(&span, response.status());
+    response
 }
 
 async fn answer(request: Request, next: Next, id: &CorrelationId) -> Response {

@@ -19,7 +19,7 @@ use crate::correlation::CorrelationId;
 use crate::identity::caller::Caller;
 use crate::identity::client_address::ClientAddress;
 use crate::identity::subject;
-use crate::input::field::{Id, JsonText, Shown, TeacherId, Trimmed};
+use crate::input::field::{Id, QuestionAnswers, Shown, TeacherId, Trimmed};
 use crate::input::{JsonBody, input};
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::view::View;
@@ -30,8 +30,8 @@ const SENT_BY_THEN: Duration = Duration::from_secs(2);
 input! {
     /// What an assignment is made of.
     NewAssignment() {
-        /// What the picture shows, 1 to 1024 characters after trimming. There is no picture without
-        /// it, or where it shows nothing.
+        /// What the picture shows, at most 1024 characters after trimming. There is no picture where
+        /// it is empty or shows nothing. It may be left out where there are questions.
         prompt: Trimmed<MAX_PROMPT_CHARACTERS>,
         /// The teacher that it belongs to, 1 to 256 characters and at most 1024 bytes
         /// percent-encoded, which is how it stands in the picture's metadata.
@@ -39,9 +39,9 @@ input! {
         /// What students see above the questions, 1 to 120 characters after trimming. They do not
         /// see the prompt.
         title: Shown<MAX_TITLE_CHARACTERS>,
-        /// Questions and answers, a JSON text. Several right answers are a list, or one text with
-        /// `|` between them.
-        question_answers: JsonText,
+        /// Questions and answers: a list, or the JSON text of one. Several right answers are a list,
+        /// or one text with `|` between them.
+        question_answers: QuestionAnswers,
         /// The caller's own id for it, which makes a repeated post harmless. Otherwise one is made.
         assignment_id: Id,
         /// Keeps the picture from the lifecycle.
@@ -56,7 +56,14 @@ input! {
     post,
     path = "/assignments",
     tag = "assignments",
-    request_body = NewAssignment,
+    operation_id = "create_assignment",
+    request_body(content = NewAssignment, example = json!({
+        "assignment_id": "a-castle-by-the-sea",
+        "teacher_id": "frau.mueller",
+        "prompt": "A castle by the sea at sunset",
+        "title": "Castles",
+        "question_answers": [{ "question": "What is a moat?", "answer": "a ditch with water" }],
+    })),
     responses(
         (status = 202, description = "A picture will be made.", body = View, headers(("Location" = String, description = "Where the assignment is"))),
         (status = 201, description = "There is no prompt, so there will be no picture.", body = View, headers(("Location" = String, description = "Where the assignment is"))),
@@ -73,6 +80,7 @@ pub(crate) async fn create(
     let id = checked.input.assignment_id.as_ref().map(|id| id.0.clone());
     let read = checked
         .finish()
+        .and_then(of_something)
         .and_then(|input| own(input, &caller))
         .map(|input| new_document(&app, input, correlation_id));
     let _lock;
@@ -111,6 +119,17 @@ pub(crate) async fn create(
             Ok(answer(&document, app.views.of_new(&document)))
         }
     }
+}
+
+/// Refuses what has neither a prompt nor questions: most likely their names are misspelt, or the body
+/// was lost on the way.
+fn of_something(input: NewAssignment) -> Result<NewAssignment, Problem> {
+    let questions = input.question_answers.as_ref();
+    if input.prompt.is_some() || questions.is_some_and(QuestionAnswers::has_some) {
+        return Ok(input);
+    }
+    let detail = "`prompt` must be given; `\"\"` where there is to be no picture. It may be left out where `question_answers` has questions.";
+    Err(Problem::bad_input(vec![FieldFault::new("prompt", detail)]))
 }
 
 /// What `caller` wants, with the teacher that it belongs to.

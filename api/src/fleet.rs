@@ -45,6 +45,7 @@ pub(crate) struct Fleet {
 
 /// The queue of the jobs.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobQueue)]
 struct QueueView {
     /// Waiting to be received.
     visible: u64,
@@ -60,6 +61,7 @@ struct QueueView {
 
 /// A worker's last heartbeat.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Worker)]
 struct HeartbeatView {
     worker: String,
     started_at: f64,
@@ -91,7 +93,7 @@ impl From<Heartbeat> for HeartbeatView {
 }
 
 /// The state of the fleet.
-#[utoipa::path(get, path = "/fleet.json", tag = "fleet", responses(
+#[utoipa::path(get, path = "/fleet.json", tag = "fleet", operation_id = "get_fleet", responses(
     (status = 200, description = "The state of the fleet.", body = Fleet), Refused<500>, Refused<503>,
 ))]
 pub(crate) async fn fleet_json(State(app): State<Arc<App>>) -> Result<Response, Problem> {

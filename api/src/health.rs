@@ -25,7 +25,7 @@ pub(crate) struct Health {
 const WELL: Json<Health> = Json(Health { status: "ok" });
 
 /// Whether the process is alive: if not, it should be restarted.
-#[utoipa::path(get, path = "/health/live", tag = "health", responses(
+#[utoipa::path(get, path = "/health/live", tag = "health", operation_id = "get_liveness", responses(
     (status = 200, description = "It lives.", body = Health), Refused<503>,
 ))]
 pub(crate) async fn live(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {
@@ -38,7 +38,7 @@ pub(crate) async fn live(State(app): State<Arc<App>>) -> Result<Json<Health>, Pr
 }
 
 /// Whether requests should be sent to this process.
-#[utoipa::path(get, path = "/health/ready", tag = "health", responses(
+#[utoipa::path(get, path = "/health/ready", tag = "health", operation_id = "get_readiness", responses(
     (status = 200, description = "It is ready.", body = Health), Refused<503>,
 ))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Health>, Problem> {

@@ -43,6 +43,7 @@ input! {
     get,
     path = "/assignments/{id}/image",
     tag = "assignments",
+    operation_id = "get_assignment_image",
     params(
         ("id" = String, Path, description = "Its id"),
         ImageQuery,

@@ -19,7 +19,7 @@ use atelier_domain::assignment::is_valid_id;
 use crate::app::App;
 use crate::body;
 use crate::problem::{FieldFault, Problem};
-use field::Field;
+use field::{Fault, Field};
 
 /// Declares a struct of optional fields whose types are [`Field`]s, with its reader and its
 /// description. Names after the struct's name are required fields.
@@ -102,6 +102,10 @@ fn text_of(doc: &[&str]) -> String {
 
 /// The schema of a body.
 pub(crate) fn schema<I: Input>() -> RefOr<Schema> {
+    object::<I>().into()
+}
+
+fn object<I: Input>() -> ObjectBuilder {
     let mut object = ObjectBuilder::new()
         .description(Some(text_of(I::ABOUT)))
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
@@ -118,7 +122,7 @@ pub(crate) fn schema<I: Input>() -> RefOr<Schema> {
             object = object.required(property.name);
         }
     }
-    object.into()
+    object
 }
 
 /// The parameters of a query.
@@ -182,7 +186,7 @@ impl Fields {
         match F::read(value) {
             Ok(read) => Some(read),
             Err(fault) => {
-                self.faults.push(fault.of(field));
+                self.faults.extend(fault.of(field));
                 None
             }
         }
@@ -204,6 +208,27 @@ impl Fields {
         Checked {
             input,
             faults: self.faults,
+        }
+    }
+}
+
+/// An object in a field of a body.
+#[derive(Debug)]
+pub(crate) struct Nested<I>(pub(crate) I);
+
+impl<I: Input> Field for Nested<I> {
+    fn schema() -> ObjectBuilder {
+        object::<I>()
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let Value::Object(fields) = value else {
+            return Err(Fault::new("must be an object."));
+        };
+        let checked = Fields::of_pairs(fields).read::<I>();
+        match checked.faults.is_empty() {
+            true => Ok(Self(checked.input)),
+            false => Err(Fault::inside(checked.faults)),
         }
     }
 }

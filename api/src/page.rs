@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
+use axum::extract::{OriginalUri, Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rust_embed::Embed;
 use sha2::{Digest as _, Sha256};
@@ -31,6 +31,21 @@ pub(crate) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 /// The page that answers the questions of one.
 pub(crate) async fn complete(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     file(&app, "complete.html", &headers)
+}
+
+/// To the page whose address this is but for the slash at its end. Routed only below a page's own
+/// name, so that no `//host/` leads elsewhere.
+pub(crate) async fn without_slash(OriginalUri(uri): OriginalUri) -> Redirect {
+    let path = uri.path().trim_end_matches('/');
+    let query = uri.query().map(|query| format!("?{query}"));
+    Redirect::permanent(&format!("{path}{}", query.unwrap_or_default()))
+}
+
+/// Whether a browser asks for something to show: it names HTML, which programs do not.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.contains("text/html"))
 }
 
 /// Browsers request it by themselves.

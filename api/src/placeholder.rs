@@ -79,12 +79,12 @@ impl Reason {
     }
 }
 
-/// A small picture that says so in words. It is square like the pictures, and of a size that none
-/// of them has.
+/// A small picture that says so in words. It is nearly square like the pictures, and of a shape that
+/// none of them has: a page that lets the browser choose among renditions can tell it by that alone.
 pub(crate) fn placeholder(reason: Reason) -> Response {
     let words = reason.words();
     let svg = format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" width="420" height="420" viewBox="0 0 420 420" role="img" aria-label="{words}"><rect width="420" height="420" fill="#e8e6df"/><path d="M120 250l60-80 45 55 30-35 45 60z" fill="#c9c5b8"/><circle cx="265" cy="150" r="18" fill="#c9c5b8"/><text x="210" y="310" text-anchor="middle" font-family="system-ui,sans-serif" font-size="18" fill="#4a4a4a">{words}</text></svg>"##
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="420" height="400" viewBox="0 0 420 400" role="img" aria-label="{words}"><rect width="420" height="400" fill="#e8e6df"/><path d="M120 250l60-80 45 55 30-35 45 60z" fill="#c9c5b8"/><circle cx="265" cy="150" r="18" fill="#c9c5b8"/><text x="210" y="310" text-anchor="middle" font-family="system-ui,sans-serif" font-size="18" fill="#4a4a4a">{words}</text></svg>"##
     );
     let mut response = Response::new(Body::from(svg));
     let headers = response.headers_mut();

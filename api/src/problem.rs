@@ -9,7 +9,9 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::{Response as ResponseDescription, ResponseBuilder};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -240,8 +242,15 @@ impl<const STATUS: u16> IntoResponses for Refused<STATUS> {
             _ => "Something went wrong; the log has the cause.",
         };
         let schema = Ref::from_schema_name("Problem");
-        let description = ResponseBuilder::new()
-            .description(words)
+        let mut description = ResponseBuilder::new().description(words);
+        if let 429 | 502 | 503 = STATUS {
+            let seconds = HeaderBuilder::new()
+                .schema(Some(Object::with_type(Type::Integer)))
+                .description(Some("Seconds until another try is worth it"))
+                .build();
+            description = description.header("Retry-After", seconds);
+        }
+        let description = description
             .content(
                 PROBLEM_JSON,
                 ContentBuilder::new().schema(Some(schema)).build(),

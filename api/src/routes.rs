@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,12 +19,17 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::admission::admit;
 use crate::app::App;
 use crate::correlation::correlate;
+use crate::description::complete;
 use crate::fleet::{self, control, dead_letters};
 use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
+use crate::notice::Notice;
 use crate::origin::refuse_other_sites;
 use crate::problem::{Problem, ProblemDocument};
-use crate::{audit_log, auth, budget, change, create, health, image, page, read, share, shared};
+use crate::{
+    audit_log, auth, batch, budget, change, create, delete, health, image, list, page, read, retry,
+    share, shared,
+};
 
 /// The longest that any answer may take: a long poll takes 20 s, a picture from the bucket 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
@@ -34,11 +39,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
     info(
         title = "Atelier",
         description = "Makes the pictures of an education portal. Every answer bears `x-correlation-id`; problems are RFC 9457 documents.",
+        contact(name = "The operators of this service"),
     ),
+    servers((url = "/", description = "Where this document comes from")),
     components(schemas(ProblemDocument)),
     tags(
         (name = "assignments", description = "Assignments and their pictures"),
         (name = "students", description = "Links for students, and their answers"),
+        (name = "session", description = "Who is signed in"),
         (name = "fleet", description = "What the operator sees"),
         (name = "health", description = "Whether the process lives and is ready"),
     ),
@@ -48,15 +56,17 @@ struct Description;
 /// The calls of users; an overloaded process refuses some of them.
 fn users_calls() -> Calls {
     Calls::none()
-        .open_to(Access::USERS, routes!(create::create, read::list))
+        .open_to(Access::USERS, routes!(create::create, list::list))
         .open_to(
             Access::USERS,
-            routes!(read::read_one, change::patch, change::delete),
+            routes!(read::read_one, change::patch, delete::delete),
         )
         .open_to(Access::USERS, routes!(image::image))
-        .open_to(Access::USERS, routes!(change::retry))
+        .open_to(Access::USERS, routes!(retry::retry))
+        .open_to(Access::USERS, routes!(batch::batch))
         .open_to(Access::USERS, routes!(budget::read_budget))
         .open_to(Access::USERS, routes!(share::share, share::revoke))
+        .open_to(Access::USERS, routes!(share::qr))
         .open_to(Access::USERS, routes!(share::results, share::erase_results))
 }
 
@@ -76,6 +86,8 @@ fn operators_calls() -> Calls {
         .open_to(Access::OPERATORS, routes!(dead_letters::drop_dead_letter))
         .open_to(Access::OPERATORS, routes!(dead_letters::redrive))
         .open_to(Access::OPERATORS, routes!(audit_log::read))
+        .open_to(Access::Nobody, routes!(auth::me))
+        .open_to(Access::Nobody, routes!(auth::sign_out))
         .open_to(Access::Nobody, routes!(health::live))
         .open_to(Access::Nobody, routes!(health::ready))
         .hidden(
@@ -87,8 +99,6 @@ fn operators_calls() -> Calls {
         )
         .hidden(Access::Nobody, "/auth/sign-in", get(auth::sign_in))
         .hidden(Access::Nobody, "/auth/callback", get(auth::callback))
-        .hidden(Access::Nobody, "/auth/me", get(auth::me))
-        .hidden(Access::Nobody, "/auth/sign-out", post(auth::sign_out))
         .hidden(Access::Nobody, "/auth/signed-out", get(auth::signed_out))
         .hidden(
             Access::OPERATORS,
@@ -105,6 +115,7 @@ fn calls(
         .merge(users)
         .merge(operators);
     describe_schemes(calls.get_openapi_mut());
+    complete(calls.get_openapi_mut());
     calls
 }
 
@@ -144,6 +155,11 @@ pub fn router(app: Arc<App>) -> Router {
                 .layer(from_fn(shared::keep_private))
                 .layer(from_fn_with_state(app.clone(), admit)),
         )
+        .route("/fleet/", get(page::without_slash))
+        .route("/show/", get(page::without_slash))
+        .route("/complete/", get(page::without_slash))
+        .route("/complete/{id}/", get(page::without_slash))
+        .route("/s/{token}/", get(page::without_slash))
         .route("/favicon.ico", get(page::favicon))
         .route("/assets/{*path}", get(page::asset))
         .with_state(app.clone())
@@ -157,8 +173,22 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CompressionLayer::new())
 }
 
-async fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
+/// Browsers get a page, programs a problem document.
+async fn unknown(uri: Uri, headers: HeaderMap) -> Response {
+    const WORDS: &str = "There is nothing at this address.";
+    const TITLE: &str = "Nothing here";
+    // Whoever follows a broken link for students has no other page to go to.
+    let by_link = uri.path().starts_with("/s/");
+    let mut answer = match (page::is_wanted(&headers), by_link) {
+        (true, true) => Notice::new(StatusCode::NOT_FOUND, TITLE, WORDS).into_response(),
+        (true, false) => Notice::new(StatusCode::NOT_FOUND, TITLE, WORDS)
+            .with_link("/", "To the start")
+            .into_response(),
+        (false, _) => Problem::new(StatusCode::NOT_FOUND, WORDS).into_response(),
+    };
+    let accept = HeaderValue::from_static("accept");
+    answer.headers_mut().insert(VARY, accept);
+    answer
 }
 
 async fn wrong_method() -> Problem {

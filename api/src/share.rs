@@ -1,5 +1,7 @@
 //! A teacher's side of sharing: the link, and what students answered there.
 
+mod qr;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ use crate::input::field::{Id, Number, Shown, Whole};
 use crate::input::{IdInPath, OptionalJsonBody, Parameters, input};
 use crate::present::present;
 use crate::problem::{Problem, Refused};
+
+pub(crate) use qr::{__path_qr, qr};
 
 /// The longest that a link may live by itself, in days.
 const MAX_DAYS: u32 = 366;
@@ -197,6 +201,7 @@ fn new_token() -> Result<String, Problem> {
     post,
     path = "/assignments/{id}/share",
     tag = "students",
+    operation_id = "share_assignment",
     params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
     request_body(content = Option<LinkWish>, example = json!({"expires_in_days": 14})),
     responses(
@@ -275,6 +280,7 @@ fn too_many() -> Problem {
     delete,
     path = "/assignments/{id}/share",
     tag = "students",
+    operation_id = "revoke_share",
     params(("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$")),
     responses(
         (status = 204, description = "No link of it opens anything."),
@@ -305,6 +311,7 @@ pub(crate) async fn revoke(
     get,
     path = "/assignments/{id}/results",
     tag = "students",
+    operation_id = "list_results",
     params(
         ("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$"),
         ResultsQuery,
@@ -354,6 +361,7 @@ pub(crate) fn questions_of(
     delete,
     path = "/assignments/{id}/results",
     tag = "students",
+    operation_id = "erase_results",
     params(
         ("id" = String, Path, description = "Its id", pattern = "^[A-Za-z0-9_-]{1,64}$"),
         EraseQuery,

@@ -142,6 +142,7 @@ fn size(document: &Assignment) -> (u32, u32) {
     get,
     path = "/shared/{token}",
     tag = "students",
+    operation_id = "get_shared_assignment",
     params(("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$")),
     responses(
         (status = 200, description = "The assignment.", body = SharedView),
@@ -186,6 +187,7 @@ pub(crate) struct Verdict {
     post,
     path = "/shared/{token}/answers",
     tag = "students",
+    operation_id = "check_answers",
     params(("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$")),
     request_body(content = AnswerSheet, example = json!({"name": "Ada", "answers": ["Jupiter", "seven"]})),
     responses(

@@ -88,7 +88,9 @@ impl Views {
 
     fn has_wait(&self, document: &Assignment) -> bool {
         let pending = document.s3_upload_status == Status::Pending;
-        pending && self.throughput.latest().jobs_per_second.is_some()
+        let measured = self.throughput.latest();
+        let known = measured.jobs_per_second.or(measured.making_seconds);
+        pending && known.is_some()
     }
 
     /// `document`, before which `counted` are pending, at most [`MAX_COUNTED`].
@@ -169,8 +171,10 @@ pub(crate) struct View {
     /// The model that made the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What the models' answers cost, in US dollars by list price.
-    pub cost_usd: f64,
+    /// What the models' answers that became its pictures cost, in US dollars by list price; absent
+    /// where nothing was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// While pending: the day's budget is used up, and it waits for the next day.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_budget: bool,
@@ -180,8 +184,8 @@ pub(crate) struct View {
     pub permanent: bool,
     /// The log lines of this round bear it.
     pub correlation_id: String,
-    /// While pending: jobs before it / jobs finished a second, as measured; absent while nothing
-    /// was measured.
+    /// While pending: seconds until its picture is expected, the wait for a free slot and the making
+    /// together, as measured of the jobs before it; absent while nothing was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_wait_seconds: Option<f64>,
 }
@@ -257,7 +261,7 @@ impl View {
             finished_at: it.finished_at.map(|at| at.seconds()),
             stage_seconds: it.stage_seconds,
             model: it.model,
-            cost_usd: it.cost_usd,
+            cost_usd: (it.cost_usd > 0.0).then_some(it.cost_usd),
             waits_for_budget: it.waits_for_budget && it.claim.is_none(),
             fresh: it.fresh,
             permanent: it.permanent,

@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a sample is incomplete.
 #[derive(Debug, thiserror::Error)]
-enum SampleError {
+pub(crate) enum SampleError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -7,8 +7,10 @@
 //! | [`dead_letters`](DeadLetterReader) | fails the assignments of dead letters |
 //! | [`budget`](BudgetMeter) | measures what is left of the day's budget |
 //! | [`throughput`](ThroughputMeter) | measures how fast the fleet is, for expected waits |
+//! | [`backlog`](BacklogMeter) | says how many jobs wait for each worker, where an Auto Scaling group follows that |
 //! | [`history`](HistoryRecorder) | samples the fleet, and finds out that the queue lost its jobs |
 
+mod backlog;
 mod budget;
 mod dead_letters;
 mod fail;
@@ -33,6 +35,7 @@ use atelier_store::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use backlog::BacklogMeter;
 pub use budget::BudgetMeter;
 pub use dead_letters::DeadLetterReader;
 pub use history::HistoryRecorder;

@@ -118,11 +118,12 @@ impl Sweep {
             assignment = id,
             correlation_id = document.correlation_id
         );
-        let result = timeout(TIMEOUT, self.take(&document))
-            .instrument(span)
-            .await
-            .unwrap_or(Err(SweepError::TimedOut));
-        result.inspect_err(|error| tracing::debug!(assignment = id, %error, "not swept yet"))
+        let swept = async {
+            let result = timeout(TIMEOUT, self.take(&document)).await;
+            let result = result.unwrap_or(Err(SweepError::TimedOut));
+            result.inspect_err(|error| tracing::debug!(%error, "not swept yet"))
+        };
+        swept.instrument(span).await
     }
 
     async fn take(&self, document: &Assignment) -> Result<(), SweepError> {

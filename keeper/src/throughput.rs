@@ -54,13 +54,15 @@ impl ThroughputMeter {
         }
     }
 
-    async fn capacity(&self, now: Timestamp) -> Result<Option<f64>, StoreError> {
-        let Some(seconds) = self.history.mean_job_seconds() else {
-            return Ok(None);
-        };
+    /// The slots of the workers that live.
+    async fn slots(&self, now: Timestamp) -> Result<u32, StoreError> {
         let workers = self.store.heartbeats(now - SILENCE).await?;
-        let slots: u32 = workers.iter().map(|worker| worker.slots).sum();
-        Ok((slots > 0 && seconds > 0.0).then(|| f64::from(slots) / seconds))
+        Ok(workers.iter().map(|worker| worker.slots).sum())
+    }
+
+    fn capacity(&self, slots: u32) -> Option<f64> {
+        let seconds = self.history.mean_job_seconds()?;
+        (slots > 0 && seconds > 0.0).then(|| f64::from(slots) / seconds)
     }
 
     /// The fleet had work all the time since the oldest pending assignment was posted: only that
@@ -90,11 +92,16 @@ impl ThroughputMeter {
                 Err(_) => self.throughput.latest().queued,
             },
         };
+        let slots = self.slots(now).await?;
+        // After a quiet quarter of an hour the last ones still say how long the model takes.
+        let known = self.throughput.latest().making_seconds;
         Ok(Measured {
             jobs_per_second,
-            capacity_per_second: self.capacity(now).await?,
+            capacity_per_second: self.capacity(slots),
             queued,
             oldest_pending,
+            slots,
+            making_seconds: self.history.making_seconds().or(known),
         })
     }
 }

@@ -302,7 +302,12 @@ async fn read_environment(
     let mut lines = BufReader::new(printed).lines();
     let mut environment = Vec::new();
     while let Some(line) = lines.next_line().await? {
-        let (name, value) = line.split_once('=').context("NAME=value a line")?;
+        // A value is quoted as for a shell.
+        let words = shlex::split(&line).context("NAME=value a line")?;
+        let [pair] = words.as_slice() else {
+            bail!("NAME=value a line, not `{line}`");
+        };
+        let (name, value) = pair.split_once('=').context("NAME=value a line")?;
         environment.push((name.to_owned(), value.to_owned()));
         if name == "ATELIER_CONTROL_URL" {
             return Ok(environment);

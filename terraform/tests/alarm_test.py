@@ -103,6 +103,15 @@ CASES = {
             {"requests": [_] * 5, "failed": [_] * 5, "refused": [_] * 5},
         ],
     },
+    "api-cdn-5xx": {
+        "rings": [{"errors": [6, 100], "requests": [100, 4000]}],
+        # One bad moment, few requests, none at all.
+        "calm": [
+            {"errors": [100, 4], "requests": [500, 500]},
+            {"errors": [50, 50], "requests": [99, 20]},
+            {"errors": [_, _], "requests": [_, _]},
+        ],
+    },
     "unhealthy-hosts": {"rings": [one(*[1] * 10)], "calm": [one(*[1] * 9, 0), one(*[_] * 10)]},
     "launch-failures-api": {
         "rings": [{"wanted": [3] * 15, "running": [2] * 15}],

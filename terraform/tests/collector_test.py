@@ -10,12 +10,24 @@ from pathlib import Path
 import yaml
 
 STACK = Path(__file__).resolve().parent.parent
+TELEMETRY = "".join(
+    (STACK.parent / "shared/runtime/src/telemetry" / file).read_text() for file in ("metrics.rs", "http_server.rs")
+)
+# Our metrics as Terraform names them.
+NAMED = re.compile(r'= "((?:atelier|http)\.[\w.]+)"')
+# The units that the awsemf exporter makes CloudWatch's of; it passes all others on as they are.
+CONVERTED = {"", "1", "ns", "us", "ms", "s", "By", "bit"}
+
+
+def rendered_text() -> str:
+    """collector.yaml as `templatefile` makes it: `$${` stands for `${`."""
+    values = {"region": "us-west-2", "namespace": "Atelier", "log_group": "/atelier/metrics"}
+    text = re.sub(r"(?<!\$)\$\{(\w+)\}", lambda match: values[match[1]], (STACK / "collector.yaml").read_text())
+    return text.replace("$${", "${")
 
 
 def rendered() -> dict:
-    text = (STACK / "collector.yaml").read_text().replace("$${", "{")
-    values = {"region": "us-west-2", "namespace": "Atelier", "log_group": "/atelier/metrics"}
-    return yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text))
+    return yaml.safe_load(rendered_text())
 
 
 class Collector(unittest.TestCase):
@@ -45,15 +57,33 @@ class Collector(unittest.TestCase):
     def test_every_metric_is_kept_with_the_dimension_of_the_alarms(self):
         monitoring = (STACK / "monitoring.tf").read_text()
         (declaration,) = self.config["exporters"]["awsemf"]["metric_declarations"]
-        (selector,) = declaration["metric_name_selectors"]
-        names = re.findall(r'= "(atelier\.\w+)"', monitoring)
+        names = NAMED.findall(monitoring)
         self.assertGreaterEqual(len(names), 12)
         for name in names:
-            self.assertRegex(name, selector)
+            self.assertTrue(self.is_declared(name), name)
         self.assertIn(["service.name"], declaration["dimensions"])
         self.assertIn('service_dimension = "service.name"', monitoring)
         for attribute in ("stage", "result", "model"):
             self.assertIn(["service.name", attribute], declaration["dimensions"])
+
+
+    def is_declared(self, name):
+        (declaration,) = self.config["exporters"]["awsemf"]["metric_declarations"]
+        return any(re.search(selector, name) for selector in declaration["metric_name_selectors"])
+
+    def test_no_metric_has_a_unit_that_embedded_metric_format_refuses(self):
+        units = re.findall(r"\((\w+)\)\s*\.with_unit\(\"([^\"]*)\"\)", TELEMETRY)
+        self.assertGreaterEqual(len(units), 4)
+        self.assertEqual(len(units), TELEMETRY.count("with_unit("))
+        names = dict(re.findall(r'pub const (\w+): &str = "([^"]+)"', TELEMETRY))
+        for constant, unit in units:
+            if self.is_declared(names[constant]):
+                self.assertIn(unit, CONVERTED, names[constant])
+        # What is not declared becomes no metric, whatever its unit.
+        self.assertFalse(self.is_declared("http.server.active_requests"))
+
+    def test_deltas_are_sent_as_the_exporter_wants_them(self):
+        self.assertIn('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE = "delta"', (STACK / "fleet.tf").read_text())
 
 
 def sources(*patterns):
@@ -63,9 +93,8 @@ def sources(*patterns):
 
 class Names(unittest.TestCase):
     def test_the_metrics_are_named_as_in_the_code(self):
-        code = (STACK.parent / "shared/runtime/src/telemetry/metrics.rs").read_text()
-        ours = set(re.findall(r'= "(atelier\.\w+)"', (STACK / "monitoring.tf").read_text()))
-        self.assertEqual(ours, set(re.findall(r'"(atelier\.\w+)"', code)))
+        ours = set(NAMED.findall((STACK / "monitoring.tf").read_text()))
+        self.assertEqual(ours, set(NAMED.findall(TELEMETRY)) - {"http.server.active_requests"})
 
     def test_the_environment_is_named_as_in_the_code(self):
         code = sources("shared/*/src/**/*.rs", "api/src/config.rs", "worker/src/config/*.rs")

@@ -138,6 +138,79 @@ run "an_internal_load_balancer" {
   }
 }
 
+run "cloudfront_before_the_api" {
+  command = plan
+
+  variables {
+    api_cdn        = true
+    auth_issuer    = "https://id.example.org"
+    auth_client_id = "atelier"
+  }
+
+  assert {
+    condition     = aws_lb.api[0].internal && length(aws_vpc_security_group_ingress_rule.by_nat) == 0 && length(aws_vpc_security_group_ingress_rule.callers) == 0
+    error_message = "The load balancer has no public address, and nobody is let in but CloudFront and the operator's task."
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.cloudfront[0].prefix_list_id == "pl-cloudfront" && aws_vpc_security_group_ingress_rule.cloudfront[0].from_port == 80
+    error_message = "CloudFront comes by the one port that its origin names: its list is nearly as long as a group may have rules."
+  }
+
+  assert {
+    condition     = one(aws_cloudfront_vpc_origin.api[0].vpc_origin_endpoint_config).arn == aws_lb.api[0].arn && one(aws_cloudfront_vpc_origin.api[0].vpc_origin_endpoint_config).origin_protocol_policy == "http-only"
+    error_message = "The origin is the load balancer, which has no certificate here."
+  }
+
+  assert {
+    condition     = one(one(aws_cloudfront_distribution.api[0].origin).vpc_origin_config).vpc_origin_id == "vo-api" && one(aws_cloudfront_distribution.api[0].default_cache_behavior).viewer_protocol_policy == "redirect-to-https" && contains(one(aws_cloudfront_distribution.api[0].default_cache_behavior).allowed_methods, "DELETE")
+    error_message = "All calls go to the API, by TLS."
+  }
+
+  assert {
+    condition     = output.api_address == "https://d111111abcdef8.cloudfront.net" && output.smoke_from == "outside" && local.services.api.environment.PUBLIC_URL == output.api_address && contains(split(",", local.services.api.environment.ALLOWED_HOSTS), "d111111abcdef8.cloudfront.net")
+    error_message = "CloudFront's name is the API's, which knows it."
+  }
+
+  assert {
+    condition     = length(aws_wafv2_web_acl.api) == 0 && aws_wafv2_web_acl.api_cdn[0].scope == "CLOUDFRONT" && one(one(one(aws_wafv2_web_acl.api_cdn[0].rule).statement).rate_based_statement).limit == 10000
+    error_message = "The firewall is where the callers' addresses are seen."
+  }
+}
+
+run "cloudfront_before_the_api_with_a_name_in_a_zone" {
+  command = plan
+
+  variables {
+    api_cdn                  = true
+    api_domain               = "pictures.example.org"
+    api_zone_id              = "Z0123456789ABC"
+    auth_issuer              = "https://id.example.org"
+    auth_client_id           = "atelier"
+    smoke_api_key_secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:smoke-AbCdEf"
+  }
+
+  assert {
+    condition     = one(aws_cloudfront_distribution.api[0].viewer_certificate).ssl_support_method == "sni-only" && aws_cloudfront_distribution.api[0].aliases == toset(["pictures.example.org"]) && length(aws_acm_certificate.api_cdn) == 1
+    error_message = "CloudFront shows a certificate of the name, made in us-east-1."
+  }
+
+  assert {
+    condition     = one(aws_route53_record.api[0].alias).name == "d111111abcdef8.cloudfront.net"
+    error_message = "The name leads to CloudFront, not to the load balancer."
+  }
+
+  assert {
+    condition     = one(aws_cloudfront_vpc_origin.api[0].vpc_origin_endpoint_config).origin_protocol_policy == "https-only" && aws_vpc_security_group_ingress_rule.cloudfront[0].from_port == 443
+    error_message = "Behind CloudFront is TLS as well, where the load balancer has a certificate."
+  }
+
+  assert {
+    condition     = output.api_address == "https://pictures.example.org" && output.smoke_from == "inside"
+    error_message = "The smoke test runs where its key is: in the operator's task."
+  }
+}
+
 run "a_subject_with_ids" {
   command = plan
 

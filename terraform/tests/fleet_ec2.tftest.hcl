@@ -214,7 +214,7 @@ run "scaling_policies" {
       boot_seconds               = 60
       scale_out_cooldown_seconds = 60
       scale_in_cooldown_seconds  = 300
-      backlog                    = { queue_name = "atelier-jobs", per_worker = 48 }
+      backlog                    = { queue_name = "atelier-jobs", per_worker = 48, high_resolution = { namespace = "Atelier", metric_name = "BacklogPerWorker", period_seconds = 10 } }
     }
     grace_seconds = 25
     region        = "us-west-2"
@@ -225,6 +225,16 @@ run "scaling_policies" {
   assert {
     condition     = one(aws_autoscaling_policy.cpu.target_tracking_configuration).target_value == 70 && one(one(aws_autoscaling_policy.cpu.target_tracking_configuration).predefined_metric_specification).predefined_metric_type == "ASGAverageCPUUtilization"
     error_message = "CPU at 70%."
+  }
+
+  assert {
+    condition = alltrue([
+      for tracking in aws_autoscaling_policy.backlog_high_resolution[0].target_tracking_configuration :
+      tracking.target_value == 48 && tracking.disable_scale_in &&
+      one(one(one(tracking.customized_metric_specification).metrics).metric_stat).period == 10 &&
+      one(one(one(one(one(tracking.customized_metric_specification).metrics).metric_stat).metric).dimensions).value == "atelier-jobs"
+    ])
+    error_message = "The backlog in high resolution adds workers, and takes none away."
   }
 
   assert {
@@ -400,7 +410,7 @@ run "api" {
 
   assert {
     condition = alltrue([
-      for name in ["S3_BUCKET_NAME", "CLOUDFRONT_DOMAIN", "AWS_REGION", "BEDROCK_REGION", "BEDROCK_MODELS", "SQS_QUEUE_URL", "SQS_DEAD_LETTER_QUEUE_URL", "CLAIM_SECONDS", "GRACE_SECONDS", "MAX_ATTEMPTS", "GIVE_UP_SECONDS", "REUSE", "BUDGET_USD_PER_DAY", "BUDGET_USD_PER_TEACHER_PER_DAY", "LISTEN_ADDR", "OTEL_EXPORTER_OTLP_ENDPOINT"] :
+      for name in ["S3_BUCKET_NAME", "CLOUDFRONT_DOMAIN", "AWS_REGION", "BEDROCK_REGION", "BEDROCK_MODELS", "SQS_QUEUE_URL", "SQS_DEAD_LETTER_QUEUE_URL", "CLAIM_SECONDS", "GRACE_SECONDS", "MAX_ATTEMPTS", "GIVE_UP_SECONDS", "REUSE", "BUDGET_USD_PER_DAY", "BUDGET_USD_PER_TEACHER_PER_DAY", "LISTEN_ADDR", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] :
       contains(keys(local.services.api.environment), name) && contains(keys(local.services.worker.environment), name)
     ])
     error_message = "Both get the whole environment."
@@ -444,7 +454,7 @@ run "api_policies" {
   }
 
   assert {
-    condition     = length(aws_autoscaling_policy.backlog) == 0 && length(aws_autoscaling_policy.wake) == 0
+    condition     = length(aws_autoscaling_policy.backlog) == 0 && length(aws_autoscaling_policy.backlog_high_resolution) == 0 && length(aws_autoscaling_policy.wake) == 0
     error_message = "The API has no backlog."
   }
 }

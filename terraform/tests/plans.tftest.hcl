@@ -17,6 +17,9 @@ run "ec2" {
   variables {
     worker_min         = 0
     budget_usd_per_day = 25
+    api_cdn            = true
+    auth_issuer        = "https://id.example.org"
+    auth_client_id     = "atelier"
   }
 
   assert {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Holds README.md's steps to what is there: they are in an order that works, and each option,
-target, output and script of theirs exists. They are not run here.
+"""Holds what README.md says beside its steps to what is there: each option, target, output and script
+exists. readme_steps.py runs the steps.
 
 Usage: readme_test.py
 """
@@ -15,24 +15,7 @@ README = (STACK / "README.md").read_text()
 FILES = "".join(path.read_text() for path in STACK.glob("*.tf"))
 
 
-def steps() -> list:
-    """The numbered steps of the first section: (number, text)."""
-    section = README[README.index("## From an empty account") : README.index("## What is where")]
-    return [(int(number), text) for number, text in re.findall(r"^(\d+)\. (.*?)(?=^\d+\. |\Z)", section, re.M | re.S)]
-
-
-class Steps(unittest.TestCase):
-    def test_they_are_numbered_in_their_order(self):
-        numbers = [number for number, _ in steps()]
-        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
-        self.assertGreaterEqual(len(numbers), 7)
-
-    def test_the_state_and_the_addresses_come_before_the_fleet_and_the_doctor_before_the_picture(self):
-        text = README
-        order = ["backend \"s3\"", "-target=aws_eip.nat", "nat_addresses", "-var image_tag=TAG", "doctor --of worker", "A lighthouse at dawn"]
-        places = [text.index(word) for word in order]
-        self.assertEqual(places, sorted(places))
-
+class Names(unittest.TestCase):
     def test_every_target_is_a_resource(self):
         targets = re.findall(r"-target=(\w+)\.(\w+)", README)
         self.assertGreaterEqual(len(targets), 4)

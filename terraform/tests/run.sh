@@ -1,10 +1,12 @@
 #!/bin/bash
 # Proves terraform/: formatting, validity, mock tests, checkov, documentation, collector, user
-# data, and apply / plan / destroy on an emulator. Needs terraform, python3 and curl.
+# data, apply / plan / destroy on an emulator, and the README's steps: run.sh [DIRECTORY_OF_BINARIES]
+# (target/debug). Needs terraform, python3, curl, go, jq and git.
 set -euo pipefail
+binaries=$(realpath "${1:-$(dirname "$0")/../../target/debug}")
 cd "$(dirname "$0")/.."
 
-for program in terraform python3 curl; do
+for program in terraform python3 curl go jq git; do
   command -v "$program" >/dev/null || { echo "run.sh needs $program on PATH" >&2; exit 69; }
 done
 
@@ -53,12 +55,14 @@ for environment in environments/*.tfvars; do
   echo "$environment: every value is accepted"
 done
 
-step "emulator, both fleets at once beside the rest"
+step "emulator, both fleets and the README's steps at once beside the rest"
 declare -A emulators
 for fleet in ec2 ecs; do
   python tests/emulator.py "$fleet" "${init[@]}" >"$logs/$fleet" 2>&1 &
   emulators[$fleet]=$!
 done
+python tests/readme_steps.py "$binaries" "${init[@]}" >"$logs/readme" 2>&1 &
+emulators[readme]=$!
 
 step "checkov"
 checkov --directory . --framework terraform --compact --quiet 2>"$logs/checkov" || { cat "$logs/checkov"; exit 1; }
@@ -66,9 +70,11 @@ checkov --directory . --framework terraform --compact --quiet 2>"$logs/checkov" 
 step "documentation"
 python tests/docs_test.py
 python tests/readme_test.py
+python ../scripts/doc_commands.py "$binaries"
 
 step "collector"
 python tests/collector_test.py
+python tests/collector_run.py "$binaries"
 
 step "user data"
 python tests/userdata_test.py
@@ -83,10 +89,11 @@ step "test"
 terraform test -no-color
 
 step "emulator"
-for fleet in "${!emulators[@]}"; do
-  wait "${emulators[$fleet]}" || { tail -n 60 "$logs/$fleet"; exit 1; }
-  tail -n 1 "$logs/$fleet"
+for run in "${!emulators[@]}"; do
+  wait "${emulators[$run]}" || { tail -n 60 "$logs/$run"; exit 1; }
 done
+for run in ec2 ecs; do tail -n 1 "$logs/$run"; done
+grep '^README:' "$logs/readme"
 
 echo
 echo "terraform: all passed"

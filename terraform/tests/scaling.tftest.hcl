@@ -31,6 +31,19 @@ run "out_within_five_minutes" {
   }
 
   assert {
+    condition = (
+      output.scaling.high_resolution.metric_period_seconds * output.scaling.scale_out_alarm_periods +
+      output.scaling.high_resolution.metric_delay_seconds + output.scaling.worker.boot_seconds
+    ) <= output.scaling.high_resolution.scale_out_limit_seconds
+    error_message = "By the metric of high resolution new workers serve within two minutes."
+  }
+
+  assert {
+    condition     = local.services.api.environment.CLOUDWATCH_BACKLOG == (var.fleet == "ec2" ? "on" : "off")
+    error_message = "The API says the backlog where a group follows it."
+  }
+
+  assert {
     condition     = output.scaling.worker.cpu_percent == 70 && output.scaling.api.cpu_percent == 70
     error_message = "CPU above 70% adds capacity."
   }

@@ -12,6 +12,87 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+run "api_cdn_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_cdn = true
+  }
+
+  expect_failures = [var.api_cdn]
+}
+
+run "api_cdn_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_cdn                 = true
+    fleet                   = "none"
+    kubernetes_cluster_name = "school"
+    auth_issuer             = "https://id.example.org"
+    auth_client_id          = "atelier"
+  }
+
+  expect_failures = [var.api_cdn]
+}
+
+run "api_cdn_certificate_arn_1" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_cdn                 = true
+    api_domain              = "pictures.example.org"
+    api_cdn_certificate_arn = "arn:aws:acm:us-west-2:123456789012:certificate/mine"
+    auth_issuer             = "https://id.example.org"
+    auth_client_id          = "atelier"
+  }
+
+  expect_failures = [var.api_cdn_certificate_arn]
+}
+
+run "api_cdn_certificate_arn_2" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_cdn_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/mine"
+  }
+
+  expect_failures = [var.api_cdn_certificate_arn]
+}
+
+run "api_cdn_certificate_arn_3" {
+  command = plan
+
+  module {
+    source = "./tests/variables"
+  }
+
+  variables {
+    api_cdn        = true
+    api_domain     = "pictures.example.org"
+    auth_issuer    = "https://id.example.org"
+    auth_client_id = "atelier"
+  }
+
+  expect_failures = [var.api_cdn_certificate_arn]
+}
+
 run "image_lifecycle_ia_days_1" {
   command = plan
 

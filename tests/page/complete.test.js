@@ -60,12 +60,6 @@ test("without a picture there are a placeholder and the questions", async () => 
   await page.getByText("1 of 1 right.").waitFor();
 });
 
-test("a picture that failed has a placeholder", async () => {
-  const { assignment_id } = await atelier.make({ prompt: "More violence" });
-  await open(assignment_id);
-  await page.getByText("No picture: it could not be made.").waitFor();
-});
-
 test("questions in another shape are understood or left out", async () => {
   for (const [text, labels] of [
     [JSON.stringify({ "Capital of Peru?": "Lima" }), ["Capital of Peru?"]],

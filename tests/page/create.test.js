@@ -89,7 +89,7 @@ test("a reload before the service has the assignment loses nothing", async () =>
   await page.route("**/assignments", (route) => route.abort());
   await page.getByLabel("Prompt").fill("A seed under snow");
   await create().click();
-  await cardOf(page, "A seed under snow").getByText("Pending").waitFor();
+  await cardOf(page, "A seed under snow").getByText("Not sent yet").first().waitFor();
   await page.reload();
   await cardOf(page, "A seed under snow").waitFor();
   assert.equal((await named("A seed under snow")).length, 0);
@@ -194,7 +194,7 @@ test("offline is said, and what was created then is sent later", async () => {
   await page.getByText("You are offline").waitFor();
   await page.getByLabel("Prompt").fill("A cabin without a line");
   await create().click();
-  await cardOf(page, "A cabin without a line").getByText("Pending").waitFor();
+  await cardOf(page, "A cabin without a line").getByText("Not sent yet").first().waitFor();
   await page.context().setOffline(false);
   await cardOf(page, "A cabin without a line").getByText("Ready").waitFor();
   assert.equal(await page.getByText("You are offline").count(), 0);
@@ -208,7 +208,7 @@ test("the API goes away and comes back, and the picture is there", async () => {
   await page.getByText("The service cannot be reached").waitFor();
   await page.getByLabel("Prompt").fill("A phoenix meanwhile");
   await create().click();
-  await cardOf(page, "A phoenix meanwhile").getByText("Pending").waitFor();
+  await cardOf(page, "A phoenix meanwhile").getByText("Not sent yet").first().waitFor();
   await atelier.start();
   await cardOf(page, "A phoenix before").getByText("Ready").waitFor({ timeout: 60000 });
   await cardOf(page, "A phoenix meanwhile").getByText("Ready").waitFor({ timeout: 60000 });

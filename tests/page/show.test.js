@@ -134,8 +134,7 @@ test("S3 goes away while one looks: words in the picture's place, and the pictur
   } finally {
     await atelier.mend();
   }
-  const side = () => cardOf(page, prompt).getByRole("img", { name: prompt }).evaluate((image) => image.naturalWidth);
-  await until(async () => (await side()) === 1024, 60000);
+  await until(() => cardOf(page, prompt).locator(".picture.loaded").isVisible(), 60000);
 });
 
 test(`${MANY} assignments scroll smoothly, without a jump, down to the last`, async (context) => {

@@ -14,6 +14,7 @@ use atelier_domain::timestamp::Timestamp;
 use atelier_store::{Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
+use tracing::Instrument as _;
 
 /// Waits between tries to return a charge that the store did not answer for: doubled from the first to
 /// the last.
@@ -131,11 +132,12 @@ impl Drop for Charge {
             return;
         }
         let (call, price) = (std::mem::take(&mut self.call), self.price);
-        runtime.spawn(async move {
+        let refund = async move {
             for account in accounts {
                 refund_once_answered(store.as_ref(), &account, &call, price).await;
             }
-        });
+        };
+        runtime.spawn(refund.in_current_span());
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::options::WorkerConfig;
 use atelier_cloud::client::Aws;
 use atelier_domain::budget::MicroUsd;
 use atelier_domain::model::{Family, ModelSpec};
-use atelier_runtime::telemetry::metrics;
+use atelier_runtime::telemetry::{metrics, span_failed};
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::SdkError;
 use aws_sdk_bedrockruntime::operation::invoke_model::{InvokeModelError, InvokeModelOutput};
@@ -29,6 +29,7 @@ use limit::{Limit, Room};
 use picture::{Failed, NoPicture};
 pub use picture::{GenerateError, Original};
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 type InvokeError = SdkError<InvokeModelError, HttpResponse>;
 
@@ -338,10 +339,20 @@ impl Models {
             Family::Amazon => amazon::request(prompt),
             Family::Stability => stability::request(prompt),
         };
-        let answer = self
-            .invoke(model.spec.id(), &request.to_string())
-            .await
-            .map_err(refusal::failed)?;
+        let id = model.spec.id();
+        let span = tracing::info_span!(
+            "model",
+            model = id,
+            otel.name = format!("invoke_model {id}"),
+            otel.kind = "client"
+        );
+        let request = request.to_string();
+        let answer = self.invoke(id, &request).instrument(span.clone()).await;
+        let answer = answer.map_err(|error| {
+            let failed = refusal::failed(error);
+            span_failed(&span, &format_args!("{:?}", failed.why));
+            failed
+        })?;
         // Decoding megabytes of base64 must not hold up the runtime's other jobs.
         let read = tokio::task::spawn_blocking(move || answer::read(answer.body.as_ref())).await;
         // The model did its work, whatever we make of it.

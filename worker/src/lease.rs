@@ -223,7 +223,7 @@ impl Lease {
             ends,
             lost,
             unanswered,
-            renewal: tokio::spawn(renewal.run()).abort_handle(),
+            renewal: tokio::spawn(renewal.run().in_current_span()).abort_handle(),
         }
     }
 

@@ -1,8 +1,11 @@
 //! `atelier-worker`: configuration, telemetry, run, drain.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use atelier_cloud::client::Aws;
+use atelier_doctor::Options;
+use atelier_doctor::start::Start;
 use atelier_runtime::config::{Environment, describe};
 use atelier_runtime::{process, telemetry};
 use atelier_worker::{Config, Services, Worker, health, run};
@@ -35,6 +38,7 @@ async fn work(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let store = atelier_store::open(&config.store, atelier_store::Indexes::Leave).await?;
     let listen = config.health.listen;
     let services = Services::new(&config, store, &aws);
+    start(&config, &services).check(stop.clone());
     let worker = Worker::new(config, services);
     let health_stop = CancellationToken::new();
     if let Some(address) = listen {
@@ -44,4 +48,19 @@ async fn work(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let outcome = run(worker, stop).await;
     health_stop.cancel();
     outcome
+}
+
+fn start(config: &Config, services: &Services) -> Start {
+    Start {
+        store: Arc::clone(&services.store),
+        queues: services.queues.clone(),
+        pictures: services.pictures.clone(),
+        options: Options {
+            cloud: config.cloud.clone(),
+            queue: config.queue.clone(),
+            store: config.store.clone(),
+            models: config.worker.models.clone(),
+        },
+        makes_indexes: false,
+    }
 }

@@ -15,9 +15,10 @@ use atelier_domain::label::Label;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Finished;
 use atelier_optimize::Fitted;
-use atelier_runtime::telemetry::{continue_trace, metrics};
+use atelier_runtime::telemetry::{continue_trace, metrics, span_failed};
 use tokio::time::sleep;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::attempt::{Attempt, Stored};
 use crate::breaker::Service;
@@ -44,22 +45,21 @@ const THROTTLE_WAITS: [Duration; 4] = [
 /// Does one job. Returns when the message is settled: deleted, or left to come again; with what is
 /// still to be made of the picture, which needs no slot.
 pub(crate) async fn work(worker: &Worker, message: Message) -> Option<Renditions> {
-    let job = match Job::from_body(&message.body) {
-        Ok(job) => job,
-        Err(unreadable) => {
-            settle::unreadable(worker, &message, &unreadable).await;
-            return None;
-        }
-    };
     let span = tracing::info_span!(
         "job",
-        assignment = job.assignment_id,
-        round = job.round,
-        correlation_id = message.context.correlation_id,
+        assignment = Empty,
+        round = Empty,
+        correlation_id = Empty,
+        otel.name = format!("process {}", worker.queues.jobs.name()),
+        otel.kind = "consumer",
+        messaging.system = "aws_sqs",
     );
+    if !message.context.correlation_id.is_empty() {
+        span.record("correlation_id", &message.context.correlation_id);
+    }
     continue_trace(&span, message.context.trace_parent.as_deref());
     let done = async {
-        match caught(Box::pin(do_job(worker, &message, &job))).await {
+        match caught(Box::pin(do_job(worker, &message))).await {
             Ok(renditions) => renditions,
             Err(panic) => {
                 tracing::error!(%panic, "a panic ended the job; it is left until its claim expires");
@@ -70,14 +70,28 @@ pub(crate) async fn work(worker: &Worker, message: Message) -> Option<Renditions
     done.instrument(span).await
 }
 
-async fn do_job(worker: &Worker, message: &Message, job: &Job) -> Option<Renditions> {
-    let claimed = lease::claim(worker, job, message).await;
+async fn do_job(worker: &Worker, message: &Message) -> Option<Renditions> {
+    let job = match Job::from_body(&message.body) {
+        Ok(job) => job,
+        Err(unreadable) => {
+            settle::unreadable(worker, message, &unreadable).await;
+            return None;
+        }
+    };
+    let span = Span::current();
+    span.record("assignment", &job.assignment_id);
+    span.record("round", job.round);
+    let claimed = lease::claim(worker, &job, message).await;
     if claimed.is_ok() {
         worker.concurrency.answered(Service::Store);
     }
     match claimed {
         Ok(Claimed::Mine(lease, assignment)) => {
             let attempt = Attempt::new(worker, message, &lease, &assignment);
+            if message.context.correlation_id.is_empty() {
+                // Another program sent the job.
+                span.record("correlation_id", attempt.correlation_id());
+            }
             let picture = caught(Box::pin(attempt.make_picture()));
             let picture = async { picture.await.unwrap_or_else(|panic| Err(panic.into())) };
             let outcome = lease.hold(&worker.stopping, picture).await;
@@ -336,9 +350,11 @@ async fn timed<T>(
     work: impl Future<Output = Result<T, JobError>>,
 ) -> Result<T, JobError> {
     let start = Instant::now();
-    let outcome = work
-        .instrument(tracing::info_span!("stage", name = stage))
-        .await;
+    let span = tracing::info_span!("stage", stage, otel.name = stage);
+    let outcome = work.instrument(span.clone()).await;
+    if let Err(error) = &outcome {
+        span_failed(&span, error);
+    }
     *seconds = Some(start.elapsed().as_secs_f64());
     metrics::get().stage(stage, start.elapsed());
     outcome

@@ -3,6 +3,8 @@ import { lost, reached } from "./connection.js";
 import { goToSignIn } from "./sign-in.js";
 
 const ANSWER_WITHIN_MS = 15000;
+const PICTURE_WITHIN_MS = 60000;
+const BATCH_WITHIN_MS = 120000;
 const MOST_PATIENCE_MS = 120000;
 
 /** The service understood and said no: an RFC 9457 problem. */
@@ -90,6 +92,16 @@ export const list = (query) => {
 /** Another round for a failed assignment, with new words if given. */
 export const retry = (id, prompt) => call("POST", `${at(id)}/retry`, { body: prompt && { prompt } });
 
+/** Another text of questions and answers. */
+export const changeQuestions = (id, questionAnswers) => call("PATCH", at(id), { body: { question_answers: questionAnswers } });
+
+/**
+ * Retries or deletes several. Without `confirmCount` nothing is done: the answer says how many it
+ * would be, and what they cost.
+ */
+export const batch = (operation, ids, confirmCount) =>
+  call("POST", "/assignments:batch", { body: { operation, ids, ...(confirmCount !== undefined && { confirm_count: confirmCount }) }, within: BATCH_WITHIN_MS });
+
 /** Keeps the picture for ever, or no longer. */
 export const keep = (id, permanent) => call("PATCH", at(id), { body: { permanent } });
 
@@ -122,6 +134,28 @@ export const ping = () => call("GET", "/health/live");
 
 /** Where the picture is, or a placeholder. */
 export const pictureAddress = (id) => `${at(id)}/image`;
+
+/** The QR code of an assignment's link for students, as an SVG. */
+export const codeAddress = (id, link) => `${at(id)}/share/qr.svg?link=${link}`;
+
+/** The picture itself from our own address, not the CDN's: the page may look into it. */
+const streamAddress = (id) => `${pictureAddress(id)}?stream=true`;
+const PLACEHOLDER = "x-atelier-placeholder";
+
+/** The bytes of the picture, as they are stored. */
+export async function pictureBytes(id) {
+  const lasting = { cache: "no-cache", headers: { accept: "image/webp, image/png, image/jpeg" }, signal: AbortSignal.timeout(PICTURE_WITHIN_MS) };
+  const response = await fetch(streamAddress(id), lasting).catch(() => null);
+  if (response?.status === 401) goToSignIn();
+  if (!response?.ok || response.headers.has(PLACEHOLDER)) throw new Error("The picture cannot be read right now. Please try again in a moment.");
+  return response.blob();
+}
+
+/** Why there is a placeholder in the picture's place; null if there is none. */
+export async function whyNoPicture(id) {
+  const response = await fetch(streamAddress(id), { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+  return response.headers.get(PLACEHOLDER);
+}
 
 /** The fleet's figures of the last 15 minutes. */
 export const fleet = () => call("GET", "/fleet.json");

@@ -1,10 +1,12 @@
 /** Create: a prompt and its questions become a card, and the card becomes a picture. */
-import { ping, readMany, Refusal, retry } from "./api.js";
+import { ping, read, readMany, Refusal, retry } from "./api.js";
 import { card } from "./card.js";
 import { showBudget } from "./budget.js";
+import { keepDraft, keptDraft } from "./draft.js";
 import { newId, send, unsent } from "./outbox.js";
-import { questionRows } from "./questions.js";
+import { editableQuestions, questionRows, writtenQuestions } from "./questions.js";
 import { may, me } from "./session.js";
+import { kept } from "./storage.js";
 import { hear, tellChanged } from "./tabs.js";
 import { watch } from "./watch.js";
 
@@ -12,7 +14,6 @@ const LONGEST_PROMPT = 1024;
 const RECENT_KEY = "atelier.recent";
 const MOST_RECENT = 24;
 const TEACHER_KEY = "atelier.teacher";
-const DRAFT_KEY = "atelier.draft";
 const DOUBLE_CLICK_MS = 1000;
 
 const byId = (id) => document.getElementById(id);
@@ -21,15 +22,33 @@ const prompt = byId("prompt");
 const teacher = byId("teacher");
 const heading = byId("heading");
 const permanent = byId("permanent");
-const rows = questionRows(byId("rows"), changed);
+const rows = questionRows(byId("rows"), byId("add"), changed);
 
 /** The cards on show, by id. */
 const cards = new Map();
 /** Ids that the service has acknowledged; only these can be followed. */
 const acknowledged = new Set();
 let sentAt = 0;
+/** Until it is known who is here, what is typed does not take the place of the draft that waits. */
+let restored = false;
 
 // --- the form ---
+
+/** What is typed, as it is. */
+function typed() {
+  return { prompt: prompt.value, title: heading.value, teacher: teacher.value, questions: rows.typed(), permanent: permanent.checked };
+}
+
+function fill({ prompt: words = "", title = "", teacher: name, questions = [], permanent: keeping = false }) {
+  prompt.value = words;
+  heading.value = title;
+  if (name !== undefined) teacher.value = name;
+  permanent.checked = keeping;
+  rows.fill(questions);
+  count();
+}
+
+const isEmpty = (draft) => !draft.prompt?.trim() && !draft.title?.trim() && !draft.questions?.length;
 
 function content() {
   const questions = rows.read();
@@ -38,7 +57,7 @@ function content() {
     ...(prompt.value.trim() && { prompt: prompt.value.trim() }),
     ...(heading.value.trim() && { title: heading.value.trim() }),
     ...(teacher.value.trim() && { teacher_id: teacher.value.trim() }),
-    ...(questions.length && { question_answers: JSON.stringify(questions) }),
+    ...(questions.length && { question_answers: writtenQuestions(questions) }),
     ...(permanent.checked && { permanent: true }),
   };
 }
@@ -53,15 +72,12 @@ function submit(event) {
   const length = [...(made.prompt ?? "")].length;
   if (length > LONGEST_PROMPT) return fail(prompt, `The prompt is ${length} characters long; the limit is ${LONGEST_PROMPT}.`);
   sentAt = Date.now();
-  if (made.teacher_id) localStorage.setItem(TEACHER_KEY, made.teacher_id);
-  prompt.value = "";
-  heading.value = "";
-  permanent.checked = false;
-  rows.fill([]);
-  count();
-  keepDraft();
+  if (made.teacher_id) kept.set(TEACHER_KEY, made.teacher_id);
   remember(made.assignment_id);
   deliver(made);
+  fill({});
+  keepDraft(typed());
+  offerUndo(null);
   bringIntoSight(cards.get(made.assignment_id).element);
 }
 
@@ -74,7 +90,7 @@ function bringIntoSight(element) {
 
 /** Shows the card at once and sends the content until the service has it. */
 async function deliver(made) {
-  put({ created_at: Date.now() / 1000, s3_upload_status: made.prompt ? "pending" : "no_image", ...made });
+  put({ created_at: Date.now() / 1000, s3_upload_status: made.prompt ? "pending" : "no_image", ...made, unsent: true });
   try {
     put(await send(made), true);
     watcher.poke();
@@ -89,10 +105,10 @@ function refuse(made, error) {
   if (!(error instanceof Refusal)) throw error;
   if (!prompt.value) prompt.value = made.prompt ?? "";
   if (!heading.value) heading.value = made.title ?? "";
-  if (!rows.read().length && made.question_answers) rows.fill(JSON.parse(made.question_answers));
+  if (!rows.read().length) rows.fill(editableQuestions(made.question_answers));
   permanent.checked ||= Boolean(made.permanent);
   count();
-  keepDraft();
+  keepDraft(typed());
   const fields = { prompt, title: heading, teacher_id: teacher };
   for (const each of error.errors) fail(fields[each.field], each.detail);
   if (!error.errors.length) fail(undefined, error.message);
@@ -119,44 +135,93 @@ function count() {
   counter.classList.toggle("over", length > LONGEST_PROMPT);
 }
 
-/** What is typed outlives a reload, and the way to sign in and back. */
-function keepDraft() {
-  const draft = { prompt: prompt.value, title: heading.value, questions: rows.read(), permanent: permanent.checked };
-  sessionStorage.setItem(DRAFT_KEY, JSON.stringify(draft));
-}
-
-function restoreDraft() {
-  const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null");
-  if (!draft || prompt.value) return;
-  prompt.value = draft.prompt;
-  heading.value = draft.title ?? "";
-  permanent.checked = draft.permanent;
-  rows.fill(draft.questions);
-  count();
-}
-
 function changed() {
   clearErrors();
-  keepDraft();
+  if (restored) keepDraft(typed());
+}
+
+/** Enter sends nothing that costs money: from a field it leads to the next one. Ctrl + Enter sends. */
+function onKey(event) {
+  if (event.key !== "Enter" || event.isComposing) return;
+  if (event.ctrlKey || event.metaKey) {
+    event.preventDefault();
+    return form.requestSubmit();
+  }
+  if (event.defaultPrevented || !event.target.matches("input")) return;
+  event.preventDefault();
+  const fields = [...form.elements].filter((field) => field.checkVisibility() && field.matches("input, textarea, button"));
+  fields[fields.indexOf(event.target) + 1]?.focus();
+}
+
+// --- what takes the place of something typed can be undone ---
+
+const undone = byId("undone");
+let before = null;
+
+/** Fills the form anew. What was typed before comes back at a click. */
+function replace(draft, words) {
+  const was = typed();
+  fill({ ...was, ...draft });
+  keepDraft(typed());
+  if (!isEmpty(was)) offerUndo(was, words);
+}
+
+function offerUndo(draft, words = "") {
+  before = draft;
+  undone.hidden = !draft;
+  undone.querySelector("span").textContent = words;
+}
+
+undone.querySelector("button").addEventListener("click", () => {
+  fill(before);
+  keepDraft(typed());
+  offerUndo(null);
+  prompt.focus();
+});
+
+/** An example takes the place of nothing, or of another example; of what was typed with a way back. */
+function example({ currentTarget: { dataset } }) {
+  const examples = [...form.querySelectorAll(".chip")].map((chip) => chip.dataset.prompt);
+  const words = { prompt: dataset.prompt };
+  if (!prompt.value.trim() || examples.includes(prompt.value)) {
+    fill({ ...typed(), ...words });
+    keepDraft(typed());
+  } else replace(words, "The example took the place of your prompt.");
+  clearErrors();
+  prompt.focus();
+}
+
+/** The draft of this tab. What was typed before it could be read stays, and it is offered. */
+function restoreDraft() {
+  restored = true;
+  const draft = keptDraft();
+  if (!draft) return;
+  const now = typed();
+  if (isEmpty(now)) fill({ ...draft, teacher: draft.teacher || undefined });
+  else if (!isEmpty(draft) && draft.prompt !== now.prompt) offerUndo(draft, "There is an earlier draft.");
+}
+
+/** `?copy=ID`: the same again, to be changed and sent as a new one. */
+async function duplicate() {
+  const id = new URLSearchParams(location.search).get("copy");
+  if (!id) return;
+  history.replaceState(history.state, "", location.pathname);
+  try {
+    const { prompt, title, teacher_id, question_answers, permanent } = await read(id);
+    const questions = editableQuestions(question_answers);
+    replace({ prompt, title, teacher: teacher_id, questions, permanent }, "The copy took the place of your draft.");
+  } catch (error) {
+    fail(undefined, `It cannot be duplicated: ${error.message}`);
+  }
 }
 
 form.addEventListener("submit", submit);
 form.addEventListener("input", changed);
+form.addEventListener("keydown", onKey);
 prompt.addEventListener("input", count);
-prompt.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-});
-byId("add").addEventListener("click", () => rows.add().querySelector("input").focus());
-form.querySelectorAll(".chip").forEach((chip) =>
-  chip.addEventListener("click", () => {
-    prompt.value = chip.dataset.prompt;
-    changed();
-    count();
-    prompt.focus();
-  }),
-);
+form.querySelectorAll(".chip").forEach((chip) => chip.addEventListener("click", example));
 teacher.addEventListener("change", tellBudget);
-teacher.value = localStorage.getItem(TEACHER_KEY) ?? "";
+teacher.value = kept.get(TEACHER_KEY, "");
 count();
 
 /** What is left of today's budget, for the teacher who is named. */
@@ -187,7 +252,10 @@ function gone(id) {
   cards.get(id)?.element.parentElement.remove();
   cards.delete(id);
   acknowledged.delete(id);
-  localStorage.setItem(RECENT_KEY, JSON.stringify(recent().filter((each) => each !== id)));
+  kept.set(
+    RECENT_KEY,
+    recent().filter((each) => each !== id),
+  );
   byId("empty").hidden = cards.size > 0;
 }
 
@@ -199,11 +267,11 @@ async function again(id, words) {
 }
 
 function recent() {
-  return JSON.parse(localStorage.getItem(RECENT_KEY) ?? "[]");
+  return kept.get(RECENT_KEY, []).filter((id) => typeof id === "string");
 }
 
 function remember(id) {
-  localStorage.setItem(RECENT_KEY, JSON.stringify([id, ...recent().filter((each) => each !== id)].slice(0, MOST_RECENT)));
+  kept.set(RECENT_KEY, [id, ...recent().filter((each) => each !== id)].slice(0, MOST_RECENT));
 }
 
 /** What this browser made is on show after a reload too, pending or not. Where nothing is to be read, the service is asked for a sign of life. */
@@ -231,8 +299,9 @@ hear({
 me.then((known) => {
   // Who may make assignments for itself only is asked no teacher.
   teacher.closest(".field").hidden = !may(known, "portal", "operator");
-  if (teacher.closest(".field").hidden) teacher.value = "";
   restoreDraft();
+  if (teacher.closest(".field").hidden) teacher.value = "";
+  duplicate();
   tellBudget();
   unsent().forEach(deliver);
   recall().then(watcher.poke, () => {});

@@ -28,6 +28,12 @@ export function duration(seconds) {
   return `${Math.round(seconds / 3600)} h`;
 }
 
+/** US dollars; four digits where two would show nothing of a picture's price. */
+export function dollars(usd) {
+  const digits = usd < 1 && (usd * 100) % 1 > 1e-6 ? 4 : 2;
+  return usd.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: digits });
+}
+
 /** A `<time>` of an instant given in seconds since 1970. */
 export function instant(seconds) {
   const date = new Date(seconds * 1000);

@@ -1,6 +1,7 @@
-/** Creates that the service has not acknowledged yet. They outlive the page, and are sent under the same id until it answers. */
+/** Creates that the service has not acknowledged yet. They outlive the page where the browser keeps them, and are sent under the same id until it answers. */
 import { create, passes } from "./api.js";
 import { Backoff, connection } from "./connection.js";
+import { kept } from "./storage.js";
 import { tellChanged } from "./tabs.js";
 
 const KEY = "atelier.outbox";
@@ -15,7 +16,7 @@ export function unsent() {
  * Throws a Refusal if the service does not want it.
  */
 export async function send(content) {
-  keep({ ...stored(), [content.assignment_id]: content });
+  kept.set(KEY, { ...stored(), [content.assignment_id]: content });
   const backoff = new Backoff();
   for (;;) {
     try {
@@ -48,15 +49,13 @@ function pause(ms) {
   });
 }
 
+/** By id; whatever else is written there is left out. */
 function stored() {
-  return JSON.parse(localStorage.getItem(KEY) ?? "{}");
-}
-
-function keep(contents) {
-  localStorage.setItem(KEY, JSON.stringify(contents));
+  const contents = Object.entries(kept.get(KEY, {}));
+  return Object.fromEntries(contents.filter(([id, content]) => content?.assignment_id === id));
 }
 
 function forget(id) {
   const { [id]: _, ...others } = stored();
-  keep(others);
+  kept.set(KEY, others);
 }

@@ -2,6 +2,7 @@
 import { signOut, whoami } from "./api.js";
 import { h, say } from "./dom.js";
 import { arrived, forgetTyped, goToSignIn, restoreTyped } from "./sign-in.js";
+import { kept, tab } from "./storage.js";
 
 const ME_KEY = "atelier.me";
 const OWNER_KEY = "atelier.owner";
@@ -13,9 +14,19 @@ const EVERYBODY = { sign_in: false, signed_in: false, roles: ["portal", "operato
 /** Where signing in or words about it take the page's place, nothing goes on. */
 const never = new Promise(() => {});
 
-/** One tab at a time: what renews a session serves once. */
-function alone(work) {
-  return navigator.locks ? navigator.locks.request("atelier.session", work) : work();
+/** One tab at a time: what renews a session serves once. Who may keep nothing has no locks either. */
+async function alone(work) {
+  let begun = false;
+  const once = () => {
+    begun = true;
+    return work();
+  };
+  try {
+    return await navigator.locks.request("atelier.session", once);
+  } catch (error) {
+    if (begun) throw error;
+    return work();
+  }
 }
 
 /**
@@ -28,9 +39,9 @@ async function start() {
   let known;
   try {
     known = await alone(whoami);
-    localStorage.setItem(ME_KEY, JSON.stringify(known));
+    kept.set(ME_KEY, known);
   } catch {
-    known = JSON.parse(localStorage.getItem(ME_KEY) ?? "null") ?? EVERYBODY;
+    known = kept.get(ME_KEY, EVERYBODY);
   }
   if (!known.sign_in) {
     reveal();
@@ -67,14 +78,14 @@ export const may = (known, ...roles) => roles.some((role) => known.roles.include
 /** What another person left in this browser is nobody else's. */
 function belongTo(subject) {
   // Drafts are a tab's own, and a tab may sleep while another one signs out.
-  const places = [localStorage, sessionStorage];
-  if (places.some((place) => ![null, subject].includes(place.getItem(OWNER_KEY)))) forget();
-  places.forEach((place) => place.setItem(OWNER_KEY, subject));
+  const places = [kept, tab];
+  if (places.some((place) => ![null, subject].includes(place.get(OWNER_KEY)))) forget();
+  places.forEach((place) => place.set(OWNER_KEY, subject));
 }
 
 function forget() {
-  OWN_KEYS.forEach((key) => localStorage.removeItem(key));
-  sessionStorage.removeItem(DRAFT_KEY);
+  OWN_KEYS.forEach((key) => kept.remove(key));
+  tab.remove(DRAFT_KEY);
   forgetTyped();
 }
 
@@ -82,7 +93,7 @@ function showAccount({ name, subject, roles }) {
   document.querySelectorAll('nav a[href="/fleet"]').forEach((link) => (link.hidden = !roles.includes("operator")));
   if (!roles.length) document.querySelector("header nav").hidden = true;
   const button = h("button", { type: "button", class: "quiet", click: leave }, "Sign out");
-  const who = h("span", { class: "who", title: roles.join(", ") || "no role" }, name ?? subject);
+  const who = h("span", { class: "who", dir: "auto", title: roles.join(", ") || "no role" }, name ?? subject);
   document.querySelector("header.top").append(h("div", { class: "account", role: "group", "aria-label": "Account" }, who, button));
 }
 
@@ -91,8 +102,8 @@ async function leave({ target }) {
   try {
     const { location: there } = await alone(signOut);
     forget();
-    [ME_KEY, OWNER_KEY].forEach((key) => localStorage.removeItem(key));
-    sessionStorage.removeItem(OWNER_KEY);
+    [ME_KEY, OWNER_KEY].forEach((key) => kept.remove(key));
+    tab.remove(OWNER_KEY);
     location.assign(there);
   } catch (error) {
     target.disabled = false;

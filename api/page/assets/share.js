@@ -1,5 +1,5 @@
 /** A teacher's side of sharing: the link for students, and what they answered. */
-import { endShare, eraseResults, results, share } from "./api.js";
+import { codeAddress, endShare, eraseResults, results, share } from "./api.js";
 import { copy, h, instant, say } from "./dom.js";
 
 /** The section under an assignment in which it is shared. */
@@ -41,21 +41,34 @@ export function sharing(id) {
     );
   }
 
-  function opened({ token, expires_at }) {
+  function opened({ link, token, expires_at }) {
     const field = h("input", { readonly: true, "aria-label": "Link for students", value: `${location.origin}/s/${token}`, click: () => field.select() });
     const copying = async (event) => {
       const done = await copy(field.value);
       event.target.textContent = done ? "Copied" : "Press Ctrl + C";
       say(done ? "Link copied" : "");
     };
+    const code = () => h("img", { src: codeAddress(id, link), width: 320, height: 320, alt: `QR code of ${field.value}` });
+    const large = h(
+      "dialog",
+      { class: "code", "aria-label": "QR code for the class" },
+      h("p", { class: "address" }, field.value),
+      h("form", { method: "dialog" }, h("button", { type: "submit", class: "primary" }, "Close")),
+    );
+    const enlarge = () => {
+      if (!large.querySelector("img")) large.prepend(code());
+      large.showModal();
+    };
     return h(
       "div",
       { class: "link" },
       field,
+      large,
       h(
         "p",
         { class: "send" },
         h("button", { type: "button", class: "primary", click: copying }, "Copy link"),
+        h("button", { type: "button", class: "quiet", click: enlarge }, "QR code for the class"),
         h("button", { type: "button", class: "quiet danger", click: () => act(() => endShare(id), "The link is ended.") }, "End link"),
         expires_at && h("span", { class: "hint" }, "Ends ", instant(expires_at)),
       ),
@@ -90,7 +103,7 @@ export function sharing(id) {
       h(
         "tr",
         {},
-        h("th", { scope: "row" }, name),
+        h("th", { scope: "row", dir: "auto" }, name),
         h("td", {}, `${right_count} of ${right.length}`),
         h("td", { class: "given" }, h("ol", {}, answers.map((answer, index) => given(answer, right[index])))),
         h("td", {}, instant(at)),
@@ -126,5 +139,5 @@ export function sharing(id) {
 
 function given(answer, right) {
   const words = answer || "(no answer)";
-  return h("li", {}, h("span", { class: "verdict", "data-right": right === null ? undefined : String(right) }, words, right !== null && h("span", { class: "unseen" }, right ? ", right" : ", wrong")));
+  return h("li", {}, h("span", { class: "verdict", dir: "auto", "data-right": right === null ? undefined : String(right) }, words, right !== null && h("span", { class: "unseen" }, right ? ", right" : ", wrong")));
 }

@@ -1,14 +1,23 @@
 /** Show: all assignments, newest first, to look at, retry, keep and delete. */
-import { erase, keep, list, retry } from "./api.js";
+import { erase, keep, readMany, retry } from "./api.js";
 import { card } from "./card.js";
-import { h, say } from "./dom.js";
+import { choosing } from "./choosing.js";
+import { dollars, h, say } from "./dom.js";
+import { keepDraft, keptDraft } from "./draft.js";
+import { filtering, isWhole, pagesOf } from "./filter.js";
 import { send, unsent } from "./outbox.js";
+import { editableQuestions, nameOf } from "./questions.js";
 import { may, me } from "./session.js";
+import { kept } from "./storage.js";
 import { hear, tellChanged, tellGone } from "./tabs.js";
 import { watch } from "./watch.js";
 
 const PAGE = 24;
 const UNDO_SECONDS = 6;
+/** The most that the service reads by id at once. */
+const MOST_IDS = 50;
+const LONGEST_NAME = 60;
+const TEACHER_KEY = "atelier.teacher";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("filter");
@@ -20,47 +29,27 @@ const more = byId("more");
 const cards = new Map();
 /** Deletes that can still be undone: what to do when their time is up, by id. */
 const leaving = new Map();
-/** What the list is filtered by; replaced when the filter changes, so that late answers are known. */
-let filter = fromAddress();
+/** What is listed; replaced when the filter changes, so that late answers are known. */
+let pages;
+let filter;
+let filters;
+let myself;
 let cursor = null;
 let loading = false;
 
-// --- the filter, which lives in the address ---
-
-function fromAddress() {
-  const query = new URLSearchParams(location.search);
-  return { teacher_id: query.get("teacher_id") ?? "", status: query.get("status") ?? "" };
-}
-
-function fromForm() {
-  const next = { teacher_id: form.teacher_id.value.trim(), status: form.status.value };
-  if (next.teacher_id === filter.teacher_id && next.status === filter.status) return;
-  const query = new URLSearchParams(Object.entries(next).filter(([, value]) => value)).toString();
-  history.pushState(null, "", query ? `?${query}` : location.pathname);
-  start(next);
-}
+const several = choosing({ main: byId("main"), toggle: byId("choose"), dialog: byId("confirm"), done: carriedOut });
 
 function start(next) {
   filter = next;
-  form.teacher_id.value = filter.teacher_id;
-  form.status.value = filter.status;
+  pages = pagesOf(filter, myself, PAGE);
   cursor = null;
   loading = false;
+  cards.forEach((_, id) => several.forget(id));
   cards.clear();
   shelf.replaceChildren();
+  unsent().forEach(putUnsent);
   load();
 }
-
-let typing;
-form.addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(fromForm, 250);
-});
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  fromForm();
-});
-addEventListener("popstate", () => start(fromAddress()));
 
 // --- the list ---
 
@@ -68,13 +57,15 @@ addEventListener("popstate", () => start(fromAddress()));
 async function load() {
   if (loading) return;
   loading = true;
-  const asked = filter;
+  const asked = pages;
   more.hidden = true;
   shelf.setAttribute("aria-busy", "true");
   if (!cards.size) end.textContent = "Loading…";
   try {
-    const page = await list({ ...filter, limit: PAGE, after: cursor });
-    if (asked !== filter) return;
+    const first = cursor === null;
+    const page = await asked.page(cursor);
+    if (asked !== pages) return;
+    if (first && !page.assignments.length && filter.mine && isWhole({ ...filter, mine: false })) return filters.showAll();
     page.assignments.forEach((assignment) => put(assignment));
     cursor = page.next;
     more.hidden = !cursor;
@@ -82,11 +73,11 @@ async function load() {
     watcher.poke();
     fill();
   } catch (error) {
-    if (asked !== filter) return;
+    if (asked !== pages) return;
     end.textContent = error.message;
     more.hidden = false;
   } finally {
-    if (asked === filter) {
+    if (asked === pages) {
       loading = false;
       shelf.setAttribute("aria-busy", "false");
     }
@@ -100,9 +91,12 @@ function fill() {
 }
 
 function tellEnd() {
-  if (cursor) end.textContent = `The newest ${cards.size}; more as you scroll.`;
-  else if (cards.size) end.textContent = `That is all: ${cards.size} ${cards.size === 1 ? "assignment" : "assignments"}.`;
-  else end.textContent = filter.teacher_id || filter.status ? "Nothing matches this filter." : "No assignments yet. Create the first one.";
+  const count = cards.size === 1 ? "1 assignment" : `${cards.size} assignments`;
+  const cost = [...cards.values()].reduce((sum, { assignment }) => sum + (assignment.cost_usd ?? 0), 0);
+  const price = cost ? ` ${cards.size === 1 ? "It" : "They"} cost ${dollars(cost)}${cursor ? "" : " in all"}.` : "";
+  if (cursor) end.textContent = `The newest ${cards.size}; more as you scroll.${price}`;
+  else if (cards.size) end.textContent = `That is all: ${count}.${price}`;
+  else end.textContent = isWhole(filter) ? "No assignments yet. Create the first one." : "Nothing matches this filter.";
 }
 
 const near = new IntersectionObserver(([entry]) => entry.isIntersecting && cursor && load(), { rootMargin: "1200px" });
@@ -112,26 +106,37 @@ more.addEventListener("click", async () => {
   last?.nextElementSibling?.querySelector("a").focus();
 });
 
-function matches({ teacher_id, s3_upload_status }) {
-  return (!filter.teacher_id || filter.teacher_id === teacher_id) && (!filter.status || filter.status === s3_upload_status);
-}
-
 /** Shows an assignment: in the card that it has, else in a new one among those of its time. */
 function put(assignment) {
   const id = assignment.assignment_id;
   const present = cards.get(id);
   if (present) return present.update(assignment);
   if (leaving.has(id)) return;
+  const choice = several.offer(id, nameOf(assignment).slice(0, LONGEST_NAME));
   const made = card(assignment, {
     retry: async (words) => tell(await retry(id, words)),
     keep: async (permanent) => tell(await keep(id, permanent)),
     erase: () => leave(id),
   });
   cards.set(id, made);
-  const item = h("li", { "data-created-at": assignment.created_at }, made.element);
+  const item = h("li", { "data-created-at": assignment.created_at }, made.element, choice);
   let next = null;
   for (let each = shelf.lastElementChild; each && createdAt(each) < assignment.created_at; each = each.previousElementSibling) next = each;
   shelf.insertBefore(item, next);
+}
+
+/** What the service has not acknowledged yet is here too, and says so. */
+function putUnsent(content) {
+  const assignment = { created_at: Date.now() / 1000, s3_upload_status: content.prompt ? "pending" : "no_image", ...content, unsent: true };
+  if (pages.matches(assignment) && !cards.has(content.assignment_id)) put(assignment);
+}
+
+/** The service did not want it. Its words wait in the form of a new assignment, unless others do. */
+function refused({ assignment_id, prompt, title, teacher_id: teacher, question_answers, permanent }, error) {
+  gone(assignment_id);
+  if (error.status === 410) return;
+  if (!keptDraft()?.prompt) keepDraft({ prompt, title, teacher, questions: editableQuestions(question_answers), permanent });
+  end.textContent = `“${nameOf({ prompt, title, question_answers })}” was not created: ${error.message}`;
 }
 
 const createdAt = (item) => Number(item.dataset.createdAt);
@@ -146,21 +151,37 @@ function gone(id) {
   leaving.delete(id);
   cards.get(id)?.element.parentElement.remove();
   cards.delete(id);
+  several.forget(id);
   tellEnd();
 }
 
 /** What is new or deleted at the top, wherever it was done. */
 async function refresh() {
-  const asked = filter;
-  const { assignments, next } = await list({ ...filter, limit: PAGE });
-  if (asked !== filter) return;
+  const asked = pages;
+  const { assignments, next, oldest } = await asked.page();
+  if (asked !== pages) return;
   const present = new Set(assignments.map(({ assignment_id }) => assignment_id));
-  const oldest = next ? assignments.at(-1).created_at : 0;
   for (const [id, { assignment }] of cards) {
-    if (assignment.created_at > oldest && matches(assignment) && !present.has(id)) gone(id);
+    const covered = !next || assignment.created_at > oldest;
+    if (covered && !assignment.unsent && asked.matches(assignment) && !present.has(id)) gone(id);
   }
   assignments.forEach((assignment) => put(assignment));
   tellEnd();
+}
+
+/** Several were retried or deleted. */
+async function carriedOut(operation, ids) {
+  if (operation === "delete") {
+    ids.forEach((id) => {
+      gone(id);
+      tellGone(id);
+    });
+    return;
+  }
+  for (let at = 0; at < ids.length; at += MOST_IDS) {
+    const { assignments } = await readMany(ids.slice(at, at + MOST_IDS), 0);
+    assignments.forEach(tell);
+  }
 }
 
 // --- delete, with a way back ---
@@ -209,14 +230,14 @@ function leave(id) {
 addEventListener("pagehide", () => leaving.forEach((go) => go(true)));
 
 const watcher = watch({
-  pending: () => [...cards].filter(([, { assignment }]) => assignment.s3_upload_status === "pending").map(([id]) => id).reverse(),
+  pending: () => [...cards].filter(([, { assignment }]) => assignment.s3_upload_status === "pending" && !assignment.unsent).map(([id]) => id).reverse(),
   changed: put,
   gone,
   refresh,
 });
 hear({
   changed(assignment) {
-    if (!cards.has(assignment.assignment_id) && !matches(assignment)) return;
+    if (!cards.has(assignment.assignment_id) && !pages?.matches(assignment)) return;
     put(assignment);
     tellEnd();
     watcher.poke();
@@ -225,7 +246,9 @@ hear({
 });
 me.then((known) => {
   // Who sees its own assignments only has no teacher to choose.
-  form.teacher_id.closest(".field").hidden = !may(known, "portal", "operator");
-  unsent().forEach((content) => send(content).then(tell, () => {}));
-  start(filter);
+  const mayChoose = may(known, "portal", "operator");
+  form.elements.teacher_id.closest(".field").hidden = !mayChoose;
+  myself = mayChoose ? known.teacher_id || kept.get(TEACHER_KEY, "") : "";
+  filters = filtering(form, myself, start);
+  unsent().forEach((content) => send(content).then(tell, (error) => refused(content, error)));
 });

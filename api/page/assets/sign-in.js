@@ -1,5 +1,7 @@
 /** The way to sign in, and back to where one was with what one had typed. */
 
+import { tab } from "./storage.js";
+
 const WENT_KEY = "atelier.went-to-sign-in";
 const TYPED_KEY = "atelier.typed";
 /** Who comes back so soon without being signed in is not sent again: its browser keeps no cookies. */
@@ -12,7 +14,7 @@ let going = false;
 /** Goes to sign in; false if that was tried just now, in vain. */
 export function goToSignIn() {
   if (going) return true;
-  if (Date.now() - Number(sessionStorage.getItem(WENT_KEY)) < SOON_MS) return false;
+  if (Date.now() - tab.get(WENT_KEY, 0) < SOON_MS) return false;
   going = true;
   if (document.hidden) document.addEventListener("visibilitychange", go, { once: true });
   else go();
@@ -21,19 +23,19 @@ export function goToSignIn() {
 
 function go() {
   keepTyped();
-  sessionStorage.setItem(WENT_KEY, Date.now());
+  tab.set(WENT_KEY, Date.now());
   const here = location.pathname + location.search + location.hash;
   location.assign(`/auth/sign-in?return_to=${encodeURIComponent(here)}`);
 }
 
 /** Somebody is signed in. */
 export function arrived() {
-  sessionStorage.removeItem(WENT_KEY);
+  tab.remove(WENT_KEY);
 }
 
 /** Forgets what somebody else had typed. */
 export function forgetTyped() {
-  sessionStorage.removeItem(TYPED_KEY);
+  tab.remove(TYPED_KEY);
 }
 
 /** Fields by their ids; the form of a new assignment keeps its own draft. */
@@ -41,12 +43,12 @@ function keepTyped() {
   const fields = [...document.querySelectorAll("main :is(input, textarea, select)[id]")]
     .filter((field) => !field.closest("#create") && field.value)
     .map((field) => [field.id, field.type === "checkbox" ? field.checked : field.value]);
-  sessionStorage.setItem(TYPED_KEY, JSON.stringify({ at: location.pathname, fields }));
+  tab.set(TYPED_KEY, { at: location.pathname, fields });
 }
 
 /** Gives fields back what was typed into them before the sign-in, as soon as they are there. */
 export function restoreTyped() {
-  const { at, fields } = JSON.parse(sessionStorage.getItem(TYPED_KEY) ?? "{}");
+  const { at, fields } = tab.get(TYPED_KEY, {});
   forgetTyped();
   if (at !== location.pathname || !fields?.length) return;
   const missing = new Map(fields);

@@ -61,7 +61,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<DeadLetters> {
 }
 
 /// Sends a dead letter to the jobs again.
-#[utoipa::path(post, path = "/fleet/dead-letters/{message_id}/redrive", tag = "fleet",
+#[utoipa::path(post, path = "/fleet/dead-letters/{message_id}/redrive", tag = "fleet", operation_id = "redrive_dead_letter",
     params(("message_id" = String, Path, description = "The queue's name for it")),
     responses(
         (status = 204, description = "It is in the queue of the jobs."),
@@ -88,7 +88,7 @@ pub(crate) async fn redrive(
 }
 
 /// Drops a dead letter for good.
-#[utoipa::path(delete, path = "/fleet/dead-letters/{message_id}", tag = "fleet", operation_id = "drop_letter",
+#[utoipa::path(delete, path = "/fleet/dead-letters/{message_id}", tag = "fleet", operation_id = "drop_dead_letter",
     params(("message_id" = String, Path, description = "The queue's name for it")),
     responses(
         (status = 204, description = "It is gone."),

@@ -19,6 +19,18 @@ impl Access {
     /// Operators.
     pub(crate) const OPERATORS: Self = Self::Roles(&[Role::Operator]);
 
+    /// Who may, in words.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Nobody => "Anybody may call it, without credentials.".to_owned(),
+            Self::Link => "Whoever has the link may call it, without credentials.".to_owned(),
+            Self::Roles(_) => {
+                let names = self.names().join("`, `");
+                format!("Callers with one of these roles may call it: `{names}`.")
+            }
+        }
+    }
+
     /// What the OpenAPI document calls those who may.
     pub(crate) fn names(self) -> Vec<&'static str> {
         match self {

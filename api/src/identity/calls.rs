@@ -11,12 +11,13 @@ use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use utoipa::IntoResponses as _;
 use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::app::App;
+use crate::description::operations;
 use crate::identity::access::Access;
 use crate::identity::gate::Gate;
 use crate::problem::{Problem, Refused};
@@ -61,24 +62,10 @@ impl Calls {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem {
-        get,
-        put,
-        post,
-        delete,
-        options,
-        head,
-        patch,
-        trace,
-        ..
-    } = item;
-    [get, put, post, delete, options, head, patch, trace]
-        .into_iter()
-        .flatten()
-}
-
 fn declare(operation: &mut Operation, access: Access) {
+    if operation.description.as_deref().is_none_or(str::is_empty) {
+        operation.description = Some(access.words());
+    }
     let names = ExtensionsBuilder::new().add("x-roles", access.names());
     let mut extensions = operation.extensions.take().unwrap_or_default();
     extensions.merge(names.build());

@@ -1,10 +1,15 @@
 //! The types of fields: each says how it is read, with which limits, and how that is described.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use atelier_domain::assignment::{MAX_ID_CHARACTERS, Status, is_valid_id};
 use atelier_domain::audit::Action;
 use atelier_domain::label::{MAX_ENCODED_TEACHER_ID_BYTES, encode_teacher_id};
 use atelier_domain::questions::MAX_QUESTIONS;
+use atelier_domain::search::Search;
 use atelier_domain::share::{MAX_ANSWER_CHARACTERS, MAX_ANSWERS_BYTES};
+use atelier_domain::timestamp::Timestamp;
 use atelier_store::Position;
 use serde_json::Value;
 use utoipa::openapi::KnownFormat;
@@ -33,13 +38,15 @@ pub(crate) trait Field: Sized {
 pub(crate) struct Fault {
     words: String,
     limit: Option<u64>,
+    inner: Vec<FieldFault>,
 }
 
 impl Fault {
-    fn new(words: impl Into<String>) -> Self {
+    pub(crate) fn new(words: impl Into<String>) -> Self {
         Self {
             words: words.into(),
             limit: None,
+            inner: Vec::new(),
         }
     }
 
@@ -50,13 +57,29 @@ impl Fault {
         }
     }
 
-    /// The fault of `field`.
-    pub(crate) fn of(self, field: &str) -> FieldFault {
-        FieldFault {
-            field: field.to_owned(),
-            detail: format!("`{field}` {}", self.words),
-            limit: self.limit,
+    /// That of an object: all that is wrong with its fields.
+    pub(crate) fn inside(inner: Vec<FieldFault>) -> Self {
+        Self {
+            inner,
+            ..Self::new("")
         }
+    }
+
+    /// The faults of `field`; those inside of it are named as `field.inner`.
+    pub(crate) fn of(self, field: &str) -> Vec<FieldFault> {
+        if self.inner.is_empty() {
+            return vec![FieldFault {
+                field: field.to_owned(),
+                detail: format!("`{field}` {}", self.words),
+                limit: self.limit,
+            }];
+        }
+        let named = |fault: FieldFault| FieldFault {
+            field: format!("{field}.{}", fault.field),
+            detail: format!("In `{field}`: {}", fault.detail),
+            ..fault
+        };
+        self.inner.into_iter().map(named).collect()
     }
 }
 
@@ -64,11 +87,16 @@ fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// The same value, or `null`.
+/// The same value, or `null`. An object is described without: it is left out rather.
 pub(crate) fn or_null(object: ObjectBuilder) -> ObjectBuilder {
     let built = object.build();
     let kind = match built.schema_type.clone() {
+        kind @ SchemaType::Type(Type::Object) => kind,
         SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
+        SchemaType::Array(mut kinds) => {
+            kinds.push(Type::Null);
+            SchemaType::Array(kinds)
+        }
         kind => kind,
     };
     ObjectBuilder::from(built).schema_type(kind)
@@ -168,23 +196,43 @@ fn is_visible(character: char) -> bool {
     !ignored && !character.is_whitespace() && !character.is_control() && character != '\u{2800}'
 }
 
-/// A JSON text.
+/// Questions and answers as the document holds them: a JSON text.
 #[derive(Debug)]
-pub(crate) struct JsonText(pub(crate) String);
+pub(crate) struct QuestionAnswers(pub(crate) String);
 
-impl Field for JsonText {
+impl QuestionAnswers {
+    /// Whether there is anything in it.
+    pub(crate) fn has_some(&self) -> bool {
+        match serde_json::from_str(&self.0) {
+            Ok(Value::Null) => false,
+            Ok(Value::String(text)) => !text.trim().is_empty(),
+            Ok(Value::Array(entries)) => !entries.is_empty(),
+            Ok(Value::Object(fields)) => !fields.is_empty(),
+            // What is nested too deeply for us is something.
+            Ok(Value::Bool(_) | Value::Number(_)) | Err(_) => true,
+        }
+    }
+}
+
+impl Field for QuestionAnswers {
     fn schema() -> ObjectBuilder {
-        string()
-            .content_media_type("application/json")
-            .examples([serde_json::json!(
-                r#"[{"question":"Which animal is it?","answer":"a fox"}]"#
-            )])
+        let entry = serde_json::json!({"question": "Which animal is it?", "answer": "a fox"});
+        // utoipa's builder of objects has no word for these.
+        let of_lists = [("items", serde_json::json!({}))];
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::Array, Type::String]))
+            .extensions(Some(of_lists.into_iter().collect()))
+            .examples([serde_json::json!([entry])])
     }
 
     fn read(value: Value) -> Result<Self, Fault> {
-        let text = text(value)?;
+        let text = match value {
+            list @ Value::Array(_) => list.to_string(),
+            Value::String(text) => text,
+            _ => return Err(Fault::new("must be a list, or a JSON text.")),
+        };
         serde_json::from_str::<serde::de::IgnoredAny>(&text)
-            .map_err(|_| Fault::new("must be a JSON text."))?;
+            .map_err(|_| Fault::new("must be a list, or a JSON text."))?;
         Ok(Self(text))
     }
 }
@@ -293,6 +341,69 @@ impl<const MAX: usize> Field for Ids<MAX> {
     }
 }
 
+/// A list of 1 to `MAX` ids in a body; one that stands in it twice counts once.
+#[derive(Debug)]
+pub(crate) struct IdList<const MAX: usize>(pub(crate) Vec<String>);
+
+impl<const MAX: usize> Field for IdList<MAX> {
+    fn schema() -> ObjectBuilder {
+        // utoipa's builder of objects has no word for these.
+        let items = serde_json::json!({ "type": "string", "pattern": ID_PATTERN });
+        let of_lists = [
+            ("items", items),
+            ("minItems", 1.into()),
+            ("maxItems", MAX.into()),
+        ];
+        ObjectBuilder::new()
+            .schema_type(Type::Array)
+            .extensions(Some(of_lists.into_iter().collect()))
+            .examples([serde_json::json!(["a-castle-by-the-sea"])])
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let Value::Array(entries) = value else {
+            return Err(Fault::new("must be a list of ids."));
+        };
+        if !(1..=MAX).contains(&entries.len()) {
+            let words = format!("must have 1 to {MAX} ids, not {}.", entries.len());
+            let limit = if entries.is_empty() { 1 } else { MAX };
+            return Err(Fault::beyond(limit as u64, words));
+        }
+        let mut ids: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
+        for entry in entries {
+            let Id(id) = Id::read(entry)?;
+            if known.insert(id.clone()) {
+                ids.push(id);
+            }
+        }
+        Ok(Self(ids))
+    }
+}
+
+/// What is to be done to many assignments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Each gets another round.
+    Retry,
+    /// Each is deleted.
+    Delete,
+}
+
+impl Field for Operation {
+    fn schema() -> ObjectBuilder {
+        string().enum_values(Some(["retry", "delete"]))
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        match text(value)?.as_str() {
+            "retry" => Ok(Self::Retry),
+            "delete" => Ok(Self::Delete),
+            _ => Err(Fault::new("must be `retry` or `delete`.")),
+        }
+    }
+}
+
 /// The statuses that a list can be filtered by; deleted assignments are in no list.
 const LISTED: [Status; 4] = [
     Status::Pending,
@@ -319,6 +430,63 @@ impl Field for ListedStatus {
         })
     }
 }
+
+/// Words to look for in prompts, at most `MAX` characters.
+#[derive(Debug)]
+pub(crate) struct Words<const MAX: usize>(pub(crate) Search);
+
+impl<const MAX: usize> Field for Words<MAX> {
+    fn schema() -> ObjectBuilder {
+        Trimmed::<MAX>::schema().examples([serde_json::json!("red fox")])
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let Trimmed(text) = Trimmed::<MAX>::read(value)?;
+        Ok(Self(Search::of(&text)))
+    }
+}
+
+fn moment_fault() -> Fault {
+    Fault::new(
+        "must be a day as `2026-11-29`, or a time as `2026-11-29T08:00:00Z` (RFC 3339; in an address, `+` is written `%2B`).",
+    )
+}
+
+/// The beginning of a span of time: a time, or when a day begins in UTC.
+#[derive(Debug)]
+pub(crate) struct From(pub(crate) Timestamp);
+
+impl Field for From {
+    fn schema() -> ObjectBuilder {
+        string().examples([serde_json::json!("2026-11-01")])
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let text = text(value)?;
+        let read = Timestamp::of_day(&text).or_else(|| Timestamp::of_rfc3339(&text));
+        read.map(Self).ok_or_else(moment_fault)
+    }
+}
+
+/// The end of a span of time, as the first time after it: that after a time, or after a whole day in
+/// UTC.
+#[derive(Debug)]
+pub(crate) struct To(pub(crate) Timestamp);
+
+impl Field for To {
+    fn schema() -> ObjectBuilder {
+        string().examples([serde_json::json!("2026-11-30T12:00:00Z")])
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let text = text(value)?;
+        let day = Timestamp::of_day(&text).map(|day| day + DAY);
+        let time = || Timestamp::of_rfc3339(&text).map(Timestamp::next);
+        day.or_else(time).map(Self).ok_or_else(moment_fault)
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An action to filter the audit log by.
 #[derive(Debug)]

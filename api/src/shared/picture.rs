@@ -38,6 +38,7 @@ input! {
     get,
     path = "/shared/{token}/image",
     tag = "students",
+    operation_id = "get_shared_image",
     params(
         ("token" = String, Path, description = "The link's token", pattern = "^[A-Za-z0-9_-]{32}$"),
         SharedImageQuery,

@@ -58,14 +58,25 @@ fn start_keeper(
         cdn: services.cdn.clone(),
     };
     let budgets = &config.budget.budgets;
-    keeper::start(
+    let backlog = config.backlog.then(|| {
+        let (store, jobs) = (Arc::clone(&services.store), services.queues.jobs.clone());
+        keeper::BacklogMeter::new(store, jobs, stop.clone())
+    });
+    let mut loops = keeper::start(
         services,
         findings,
         &config.job,
         budgets,
         config.sample,
         stop,
-    )
+    );
+    if let Some(backlog) = backlog {
+        loops.spawn(async move {
+            backlog.run().await;
+            "backlog"
+        });
+    }
+    loops
 }
 
 /// The keeper's findings, as the API shows them.

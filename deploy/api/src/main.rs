@@ -1,9 +1,12 @@
 //! `atelier-api`: configuration, telemetry, run, drain.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use atelier_api::{ApiConfig, Services};
+use atelier_doctor::Options;
+use atelier_doctor::start::Start;
 use atelier_runtime::config::{Environment, describe};
 use atelier_runtime::{process, telemetry};
 use tokio_util::sync::CancellationToken;
@@ -32,8 +35,24 @@ async fn serve() -> anyhow::Result<()> {
 
 async fn listen(config: ApiConfig, stop: CancellationToken) -> anyhow::Result<()> {
     let services = Services::connect(&config).await?;
+    start(&config, &services).check(stop.clone());
     let address = config.http.listen.context("LISTEN_ADDR is not set")?;
     let listener =
         process::listen(address).with_context(|| format!("cannot listen on {address}"))?;
     atelier_server::run(config, services, listener, stop.cancelled_owned()).await
+}
+
+fn start(config: &ApiConfig, services: &Services) -> Start {
+    Start {
+        store: Arc::clone(&services.store),
+        queues: services.queues.clone(),
+        pictures: services.pictures.clone(),
+        options: Options {
+            cloud: config.cloud.clone(),
+            queue: config.queue.clone(),
+            store: config.store.clone(),
+            models: Vec::new(),
+        },
+        makes_indexes: true,
+    }
 }

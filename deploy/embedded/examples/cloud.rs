@@ -14,9 +14,7 @@ async fn main() -> anyhow::Result<()> {
         behavior: Behavior::default(),
     })
     .await?;
-    for (name, value) in cloud.environment() {
-        println!("{name}={value}");
-    }
+    print!("{}", cloud.environment_lines());
     tokio::signal::ctrl_c().await?;
     cloud.stop().await;
     Ok(())

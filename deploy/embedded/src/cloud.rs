@@ -187,6 +187,19 @@ impl Cloud {
         &self.environment
     }
 
+    /// The environment as a shell and [`shlex::split`] read it: `NAME=value` a line, quoted where the
+    /// value needs it.
+    pub fn environment_lines(&self) -> String {
+        let quoter = shlex::Quoter::new().allow_nul(true);
+        let pairs = self.environment.iter();
+        let lines = pairs.filter_map(|(name, value)| {
+            // Nothing that can be in an environment is refused.
+            let value = quoter.quote(value).ok()?;
+            Some(format!("{name}={value}\n"))
+        });
+        lines.collect()
+    }
+
     /// The faults in force; clones share them.
     pub fn faults(&self) -> &Faults {
         &self.faults

@@ -101,6 +101,20 @@ pub(crate) struct Report {
     versions_left: Findings,
 }
 
+impl Report {
+    /// The findings by kind. docs/OPERATIONS.md has a row for each.
+    fn findings(&self) -> [(&'static str, &Findings); 6] {
+        [
+            ("orphans", &self.orphans),
+            ("missing", &self.missing),
+            ("stuck", &self.stuck),
+            ("wrong metadata", &self.wrong_metadata),
+            ("unreadable", &self.unreadable),
+            ("versions left", &self.versions_left),
+        ]
+    }
+}
+
 pub(crate) fn main(flags: &Audit) -> ExitCode {
     let mut code = ExitCode::from(UNKNOWN);
     let ended = process::block_on(async {
@@ -129,15 +143,10 @@ async fn audit(config: &Config) -> anyhow::Result<Report> {
     let mut report = Report::default();
     audit_bucket(&pictures, &store, &mut report).await?;
     audit_store(&pictures, &store, &mut report).await?;
-    let found = [
-        &report.orphans,
-        &report.missing,
-        &report.stuck,
-        &report.wrong_metadata,
-        &report.unreadable,
-        &report.versions_left,
-    ];
-    report.ok = found.iter().all(|findings| findings.count == 0);
+    report.ok = report
+        .findings()
+        .iter()
+        .all(|(_, findings)| findings.count == 0);
     Ok(report)
 }
 
@@ -331,14 +340,7 @@ impl fmt::Display for Report {
             "{} assignments, {} versions in the bucket",
             self.assignments, self.objects
         )?;
-        for (kind, findings) in [
-            ("orphans", &self.orphans),
-            ("missing", &self.missing),
-            ("stuck", &self.stuck),
-            ("wrong metadata", &self.wrong_metadata),
-            ("unreadable", &self.unreadable),
-            ("versions left", &self.versions_left),
-        ] {
+        for (kind, findings) in self.findings() {
             writeln!(f, "{kind}: {}", findings.count)?;
             findings
                 .first
@@ -364,4 +366,20 @@ fn print(report: &Report, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPERATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/OPERATIONS.md");
+
+    #[test]
+    fn the_operations_say_what_to_do_about_each_kind_of_finding() {
+        let operations = std::fs::read_to_string(OPERATIONS).unwrap();
+        for (kind, _) in Report::default().findings() {
+            let row = format!("| `{kind}` | ");
+            assert!(operations.contains(&row), "no row begins with {row}");
+        }
+    }
 }

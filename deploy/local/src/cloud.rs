@@ -34,22 +34,15 @@ async fn run(here: &Here) -> anyhow::Result<()> {
 pub(crate) async fn start(here: &Here) -> anyhow::Result<Cloud> {
     let cloud = Cloud::start_guarded(here.options(), here.guards()).await?;
     let path = here.data.join(ENVIRONMENT);
-    std::fs::write(&path, lines(&cloud))
+    std::fs::write(&path, cloud.environment_lines())
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(cloud)
-}
-
-fn lines(cloud: &Cloud) -> String {
-    let pairs = cloud.environment().iter();
-    pairs
-        .map(|(name, value)| format!("{name}={value}\n"))
-        .collect()
 }
 
 /// Scripts read stdout: nothing else may be printed there.
 fn print_environment(cloud: &Cloud) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(lines(cloud).as_bytes())?;
+    out.write_all(cloud.environment_lines().as_bytes())?;
     out.flush()?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! All are configured as on AWS, but with the embedded cloud's endpoints and credentials.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -9,9 +10,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use atelier_api::ApiConfig;
-use atelier_api::config::{LimitConfig, SiteConfig};
+use atelier_api::config::{LimitConfig, ServeConfig, SiteConfig};
 use atelier_api::identity::settings::IdentityConfig;
 use atelier_cloud::client::Aws;
+use atelier_cloud::config::{BucketConfig, CdnConfig, CloudConfig, QueueConfig};
 use atelier_embedded::cloud::Cloud;
 use atelier_runtime::config::{
     BudgetConfig, ConfigFaults, DrainConfig, Environment, HttpConfig, JobConfig, ModelsConfig,
@@ -20,6 +22,7 @@ use atelier_runtime::config::{
 use atelier_runtime::process;
 use atelier_runtime::telemetry::{self, TelemetryConfig};
 use atelier_store::Indexes;
+use atelier_store::config::StoreConfig;
 use atelier_worker::config::{OptimizeConfig, WorkerConfig};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +40,7 @@ pub(crate) const SETTINGS: &[&[Setting]] = &[
     OptimizeConfig::SETTINGS,
     JobConfig::SETTINGS,
     LimitConfig::SETTINGS,
+    ServeConfig::SETTINGS,
     DrainConfig::SETTINGS,
     HttpConfig::API_SETTINGS,
     IdentityConfig::SETTINGS,
@@ -97,6 +101,7 @@ async fn serve(
     if let Some(provider) = &provider {
         environment.extend(provider.environment(&public_url));
     }
+    tell_ignored(fleet, &environment);
     let configs = Configs::read(fleet, &environment)?;
     let aws = Aws::connect(&configs.api.cloud).await;
     let store = atelier_store::open(&configs.api.store, Indexes::Make).await?;
@@ -139,6 +144,50 @@ async fn serve(
     served
 }
 
+/// Options that say where the services are: this process has its own.
+const OF_THE_CLOUD: &[&[Setting]] = &[
+    StoreConfig::SETTINGS,
+    QueueConfig::SETTINGS,
+    BucketConfig::SETTINGS,
+    CdnConfig::API_SETTINGS,
+    CloudConfig::SETTINGS,
+    ApiConfig::CONTROL_SETTINGS,
+];
+
+/// The options of the process's environment that do not count here: what they would set is in
+/// `instead`, or comes from a flag.
+fn ignored(fleet: &Fleet, instead: &[(String, String)]) -> Vec<String> {
+    let of_cloud = OF_THE_CLOUD.iter().copied().flatten();
+    let of_cloud = of_cloud.map(|setting| setting.name.to_owned());
+    let replaced = instead.iter().map(|(name, _)| name.clone());
+    let by_flags = fleet.overrides().into_iter().map(|(name, _)| name);
+    let address = fleet.address().map(|_| "LISTEN_ADDR".to_owned());
+    let names: BTreeSet<_> = of_cloud
+        .chain(replaced)
+        .chain(by_flags)
+        .chain(address)
+        .collect();
+    let is_other = |name: &String| {
+        let Ok(value) = std::env::var(name) else {
+            return false;
+        };
+        // The environment that this very cloud printed contradicts nothing.
+        !value.is_empty() && !instead.contains(&(name.clone(), value))
+    };
+    names.into_iter().filter(is_other).collect()
+}
+
+fn tell_ignored(fleet: &Fleet, instead: &[(String, String)]) {
+    let ignored = ignored(fleet, instead);
+    if !ignored.is_empty() {
+        tracing::warn!(
+            options = ignored.join(", "),
+            "ignored: `atelier` has its own store, queues, bucket, models and CDN, and flags count before \
+             options; `atelier-api` and `atelier-worker` take these"
+        );
+    }
+}
+
 /// Each part's configuration, from the process's environment and the cloud's.
 struct Configs {
     api: ApiConfig,
@@ -148,8 +197,10 @@ struct Configs {
 impl Configs {
     fn read(fleet: &Fleet, cloud: &[(String, String)]) -> Result<Self, ConfigFaults> {
         let environment = || {
+            let of_cloud = OF_THE_CLOUD.iter().copied().flatten();
             let environment = Environment::of(ON_ONE_MACHINE)
                 .with_process()
+                .with(of_cloud.map(|setting| (setting.name, "")))
                 .with(fleet.overrides())
                 .with(cloud.iter().cloned());
             match fleet.address() {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use atelier_domain::api_key::{MAX_NAME, is_valid_name};
 use atelier_embedded::cloud;
 use atelier_embedded::model::{Behavior, Settings};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -307,7 +308,7 @@ pub(crate) enum KeyCommand {
     /// Makes a key and prints it. It is stored hashed, so that it cannot be shown again.
     Create {
         /// Whose it is, 1 to 64 characters of A-Z a-z 0-9 . _ -; no name is used twice.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = key_name)]
         name: String,
         /// What its program may do.
         #[arg(long, value_name = "ROLE")]
@@ -325,7 +326,7 @@ pub(crate) enum KeyCommand {
     /// Revokes a key: within a second it is refused.
     Revoke {
         /// Whose it is.
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = key_name)]
         name: String,
     },
 }
@@ -343,6 +344,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("must be a number from 0 to 3600".to_owned()),
+    }
+}
+
+fn key_name(text: &str) -> Result<String, String> {
+    match is_valid_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "must have 1 to {MAX_NAME} characters of A-Z a-z 0-9 . _ -"
+        )),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use atelier_domain::api_key::{ApiKey, MAX_NAME, PREFIX, RANDOM_BYTES, hash, is_valid_name};
+use atelier_domain::api_key::{ApiKey, PREFIX, RANDOM_BYTES, hash};
 use atelier_domain::audit::{Action, Entry, Outcome};
 use atelier_domain::role::Role;
 use atelier_domain::timestamp::Timestamp;
@@ -34,12 +34,6 @@ pub(crate) fn main(flags: &Key) -> ExitCode {
 }
 
 async fn run(flags: &Key) -> anyhow::Result<()> {
-    if let KeyCommand::Create { name, .. } | KeyCommand::Revoke { name } = &flags.command {
-        ensure!(
-            is_valid_name(name),
-            "NAME must have 1 to {MAX_NAME} characters of A-Z a-z 0-9 . _ -, not `{name}`"
-        );
-    }
     let store = open(flags.data.as_deref()).await?;
     match &flags.command {
         KeyCommand::Create {

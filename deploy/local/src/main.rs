@@ -19,7 +19,7 @@ mod teacher;
 
 use std::process::ExitCode;
 
-use atelier_runtime::config::describe;
+use atelier_runtime::config::{EXIT_CODE, describe};
 use atelier_runtime::process;
 use atelier_runtime::telemetry::TelemetryConfig;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     let matches = process::parse_flags(command());
     let flags = match Flags::from_arg_matches(&matches) {
         Ok(flags) => flags,
-        Err(error) => error.exit(),
+        Err(error) => {
+            let _ = error.print();
+            return EXIT_CODE.into();
+        }
     };
     match flags.command {
         None => everything::main(&flags.here, &flags.fleet),

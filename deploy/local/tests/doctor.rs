@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use support::{Process, client};
+use support::{PATIENCE, Process, client};
 use tempfile::TempDir;
 
 /// A cloud, and the address that orders faults.
@@ -148,6 +148,43 @@ async fn an_api_needs_no_models_and_a_bad_option_is_named() {
     let (code, words) = cloud.doctor(&[], &[("MAX_ATTEMPTS", "many")]);
     assert_eq!(code, Some(64));
     assert!(words.as_str().unwrap().contains("MAX_ATTEMPTS"), "{words}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_logged_at_the_start_and_the_process_starts_all_the_same() {
+    let cloud = Cloud::start();
+    cloud
+        .fault(json!({"service": "s3", "kind": "denied"}))
+        .await;
+    let environment = std::fs::read_to_string(cloud.data.path().join("environment")).unwrap();
+    let environment = environment.lines().filter_map(|line| line.split_once('='));
+    let environment: Vec<_> = environment
+        .map(|(name, value)| (name, value.trim_matches('\'')))
+        .collect();
+    for program in ["atelier-worker", "atelier-api"] {
+        let mut command = Command::new(support::binary(program));
+        command.envs(environment.iter().copied());
+        command
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .stderr(Stdio::piped());
+        let mut process = Process::of(command);
+        let log = process.log();
+        let mut started = false;
+        let told = loop {
+            let line = log.recv_timeout(PATIENCE).expect("the bucket is named");
+            started |= line.contains("taking jobs") || line.contains("listening");
+            if line.contains("start check") && line.contains("bucket") {
+                break line;
+            }
+        };
+        assert!(told.contains("s3:ListBucket"), "{told}");
+        while !started {
+            let line = log.recv_timeout(PATIENCE).expect("it starts");
+            started = line.contains("taking jobs") || line.contains("listening");
+        }
+        process.terminate();
+        assert!(process.wait().success(), "{program}");
+    }
 }
 
 async fn doctor_of(store: &str) -> Value {

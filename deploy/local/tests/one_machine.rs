@@ -175,3 +175,117 @@ fn every_binary_explains_every_option_and_names_every_fault() {
         }
     }
 }
+
+#[test]
+fn a_shell_reads_the_printed_environment_whatever_the_directory_is_called() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("it's a \"dir\" `of` $HOME; & ünï *");
+    let data = data.to_str().unwrap();
+    let cloud = Process::start("atelier", &["cloud", "--data", data], &[]);
+    let printed = cloud.read_until(|line| line.starts_with("ATELIER_CONTROL_URL="));
+    let script = folder.path().join("environment");
+    std::fs::write(&script, printed.join("\n")).unwrap();
+    let written = std::path::Path::new(data).join("environment");
+    for file in [&script, &written] {
+        let read = Command::new("sh")
+            .args(["-c", "set -aeu; . \"$0\"; printf %s \"$STORE_URL\""])
+            .arg(file)
+            .output()
+            .unwrap();
+        let store = String::from_utf8(read.stdout).unwrap();
+        let expected = std::path::Path::new(data).canonicalize().unwrap();
+        assert_eq!(store, format!("sqlite:{}/atelier.db", expected.display()));
+    }
+    let audit = Command::new(support::binary("atelier"))
+        .args(["audit", "--data", data])
+        .output()
+        .unwrap();
+    assert_eq!(
+        audit.status.code(),
+        Some(2),
+        "there is no store yet: {audit:?}"
+    );
+    let said = String::from_utf8(audit.stderr).unwrap();
+    assert!(!said.contains("nothing runs"), "{said}");
+}
+
+#[test]
+fn an_audit_of_what_does_not_run_says_what_to_start() {
+    let data = TempDir::new().unwrap();
+    let audit = || {
+        let out = Command::new(support::binary("atelier"))
+            .args(["audit", "--data", data.path().to_str().unwrap()])
+            .output()
+            .unwrap();
+        (out.status.code(), String::from_utf8(out.stderr).unwrap())
+    };
+    let check = |(code, said): (Option<i32>, String)| {
+        assert_eq!(code, Some(2), "{said}");
+        let start = format!("start `atelier --data {}`", data.path().display());
+        assert!(said.contains(&start), "{said}");
+    };
+    check(audit());
+    let atelier = Atelier::start(data.path(), &[]);
+    assert_eq!(audit().0, Some(0));
+    atelier.process.terminate();
+    atelier.process.wait();
+    check(audit());
+}
+
+#[test]
+fn bad_usage_ends_every_program_with_64() {
+    for (name, flags) in [
+        ("atelier", &["--workers", "0"][..]),
+        ("atelier", &["key", "create", "a name", "--role", "portal"]),
+        ("atelier", &["teacher", "export"]),
+        ("atelier", &["cloud", "--model-latency", "soon"]),
+        ("atelier-api", &["--port", "1"]),
+        ("atelier-worker", &["here"]),
+        ("atelier-loadtest", &["baseline", "--users", "none"]),
+        ("storm", &["--jobs", "none"]),
+        ("storm", &["--seconds", "1"]),
+        ("step_down", &["--every"]),
+    ] {
+        let out = Command::new(support::binary(name))
+            .args(flags)
+            .output()
+            .unwrap();
+        assert_eq!(out.status.code(), Some(64), "{name} {flags:?}: {out:?}");
+        assert!(!out.stderr.is_empty(), "{name} {flags:?} says why");
+    }
+}
+
+#[tokio::test]
+async fn other_machines_get_pictures_from_the_api_since_they_do_not_reach_the_cdn() {
+    let data = TempDir::new().unwrap();
+    let mut command = Command::new(support::binary("atelier"));
+    command
+        .args([
+            "--model-latency",
+            "0",
+            "--data",
+            data.path().to_str().unwrap(),
+        ])
+        .envs([("LISTEN_ADDR", "0.0.0.0:0"), ("AUTH", "off")])
+        .stderr(std::process::Stdio::null());
+    let atelier = Atelier::ready(Process::of(command));
+    let url = atelier.url.replace("0.0.0.0", "127.0.0.1");
+    let all = client();
+    post(&all, &url, "shown", "A castle").await;
+    let done = finished(&all, &url, "shown").await;
+    assert_eq!(done["s3_upload_status"], "success", "{done}");
+    assert!(!done.to_string().contains("http://127.0.0.1"), "{done}");
+    let here = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let answer = here
+        .get(format!("{url}/assignments/shown/image"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"image/webp".parse().unwrap())
+    );
+}

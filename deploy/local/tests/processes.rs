@@ -10,6 +10,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message as _;
 use support::{PATIENCE, Process, client, finished, post};
 use tempfile::TempDir;
@@ -199,6 +201,8 @@ async fn an_ecs_task_gets_its_credentials_from_its_role() {
 struct Span {
     service: String,
     name: String,
+    kind: SpanKind,
+    failed: bool,
     trace_id: Vec<u8>,
 }
 
@@ -223,6 +227,11 @@ async fn collect(State(collected): State<Collected>, body: Bytes) {
         for span in resource.scope_spans.into_iter().flat_map(|it| it.spans) {
             collected.lock().unwrap().push(Span {
                 service: service.clone(),
+                kind: span.kind(),
+                failed: span
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.code() == StatusCode::Error),
                 name: span.name,
                 trace_id: span.trace_id,
             });
@@ -253,18 +262,27 @@ async fn one_trace_leads_from_the_post_to_the_finish_across_processes() {
     let spans = collected.lock().unwrap();
     let job = spans
         .iter()
-        .find(|span| span.name == "job")
+        .find(|span| span.name == "process atelier-jobs")
         .expect("a job's span");
     assert_eq!(job.service, "atelier-worker");
-    let post = spans
-        .iter()
-        .find(|span| span.service == "atelier-api" && span.trace_id == job.trace_id);
-    assert!(
-        post.is_some(),
-        "no span of the API is in the job's trace: {spans:#?}"
-    );
-    let stages = spans
-        .iter()
-        .filter(|span| span.name == "stage" && span.trace_id == job.trace_id);
-    assert_eq!(stages.count(), 3, "generate, optimize, upload");
+    assert!(spans.iter().all(|span| !span.failed), "{spans:#?}");
+    for (service, name, kind) in [
+        ("atelier-api", "POST /assignments", SpanKind::Server),
+        ("atelier-api", "send atelier-jobs", SpanKind::Producer),
+        ("atelier-worker", "process atelier-jobs", SpanKind::Consumer),
+        ("atelier-worker", "generate", SpanKind::Internal),
+        ("atelier-worker", "optimize", SpanKind::Internal),
+        ("atelier-worker", "upload", SpanKind::Internal),
+        ("atelier-worker", "s3 upload", SpanKind::Client),
+    ] {
+        let found = spans.iter().filter(|span| {
+            let is_this = span.service == service && span.name == name && span.kind == kind;
+            is_this && span.trace_id == job.trace_id
+        });
+        assert_eq!(
+            found.count(),
+            1,
+            "{service}, {name}, {kind:?} in {spans:#?}"
+        );
+    }
 }

@@ -17,10 +17,23 @@ pub struct Numbers {
     pub scale_out_alarm_periods: u32,
     /// Datapoints in a row below it before it scales in.
     pub scale_in_alarm_periods: u32,
+    /// What is different of the metric of high resolution.
+    pub high_resolution: HighResolution,
     /// The workers' own.
     pub worker: WorkerNumbers,
     /// What only the manifests for Kubernetes have.
     pub kubernetes: KubernetesNumbers,
+}
+
+/// The backlog of a worker as the APIs say it to CloudWatch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HighResolution {
+    /// Seconds within which new capacity has to serve.
+    pub scale_out_limit_seconds: f64,
+    /// Seconds between two datapoints.
+    pub metric_period_seconds: f64,
+    /// Seconds until CloudWatch shows one: an allowance.
+    pub metric_delay_seconds: f64,
 }
 
 /// How workers scale.
@@ -100,6 +113,10 @@ impl Numbers {
                 self.scale_out_alarm_periods.into(),
             ),
             ("scale_in_alarm_periods", self.scale_in_alarm_periods.into()),
+            (
+                "high_resolution.metric_period_seconds",
+                self.high_resolution.metric_period_seconds,
+            ),
             ("worker.slots", worker.slots.into()),
             ("worker.seconds_per_picture", worker.seconds_per_picture),
             ("worker.backlog_per_worker", worker.backlog_per_worker),

@@ -26,10 +26,17 @@ impl Policy {
         Self::TargetTracking(TargetTracking::new(numbers, metrics))
     }
 
+    /// Target tracking of the backlog by the metric of high resolution.
+    pub(crate) fn high_resolution(numbers: &Numbers) -> Self {
+        let metrics = [Metric::BacklogPerWorker];
+        Self::TargetTracking(TargetTracking::new(numbers, &metrics).in_high_resolution(numbers))
+    }
+
     /// Seconds between two readings.
     pub(crate) fn period(&self, numbers: &Numbers) -> f64 {
         match self {
-            Self::TargetTracking(_) | Self::Fixed(_) => numbers.metric_period_seconds,
+            Self::TargetTracking(policy) => policy.period,
+            Self::Fixed(_) => numbers.metric_period_seconds,
             Self::Keda(_) => HPA_SYNC_SECONDS,
         }
     }
@@ -37,7 +44,7 @@ impl Policy {
     /// Seconds until a reading can be acted upon: CloudWatch is late, KEDA asks the queue itself.
     pub(crate) fn delay(&self, metric_delay: f64) -> f64 {
         match self {
-            Self::TargetTracking(_) => metric_delay,
+            Self::TargetTracking(policy) => policy.delay.unwrap_or(metric_delay),
             Self::Keda(_) | Self::Fixed(_) => 0.0,
         }
     }
@@ -70,6 +77,10 @@ pub(crate) enum Metric {
 #[derive(Clone, Debug)]
 pub(crate) struct TargetTracking {
     trackers: Vec<Tracker>,
+    /// Seconds between two datapoints.
+    period: f64,
+    /// Seconds until CloudWatch shows one, where it is not that of all metrics.
+    delay: Option<f64>,
     wake: Option<Wake>,
     scale_in_cooldown: f64,
     last_activity: f64,
@@ -109,10 +120,25 @@ impl TargetTracking {
         };
         Self {
             trackers: metrics.iter().map(tracker).collect(),
+            period: numbers.metric_period_seconds,
+            delay: None,
             wake: (numbers.worker.min == 0).then(|| Wake::new(numbers)),
             scale_in_cooldown: numbers.worker.scale_in_cooldown_seconds,
             last_activity: f64::NEG_INFINITY,
         }
+    }
+
+    /// With the datapoints of high resolution: out after as many of them, in after as much time. What is
+    /// built takes workers away by SQS's own metric, after the same time.
+    fn in_high_resolution(mut self, numbers: &Numbers) -> Self {
+        let high = &numbers.high_resolution;
+        let finer = numbers.metric_period_seconds / high.metric_period_seconds;
+        for tracker in &mut self.trackers {
+            tracker.in_after = (f64::from(tracker.in_after) * finer).round() as u32;
+        }
+        self.period = high.metric_period_seconds;
+        self.delay = Some(high.metric_delay_seconds);
+        self
     }
 
     fn decide(&mut self, now: f64, reading: &Reading, capacity: Capacity) -> u32 {

@@ -40,7 +40,7 @@ impl Replay {
             }
         }
         Self {
-            criteria: criteria(&outcomes, numbers.scale_out_limit_seconds),
+            criteria: criteria(&outcomes, &numbers),
             max_workers: numbers.max_workers(),
             needed: days.iter().map(|day| needed(day, &numbers)).collect(),
             numbers,
@@ -51,6 +51,8 @@ impl Replay {
 
 /// What Terraform builds, under this name in every report.
 const BUILT_ON_AWS: &str = "AWS: backlog and CPU";
+/// What Terraform builds where the workers are EC2 instances.
+const BUILT_ON_EC2: &str = "EC2: backlog each 10 s";
 /// What the Kubernetes manifests build.
 const BUILT_ON_KUBERNETES: &str = "KEDA";
 
@@ -59,6 +61,7 @@ pub(crate) fn policies(numbers: &Numbers) -> Vec<(&'static str, Policy)> {
     let tracking = |metrics: &[Metric]| Policy::target_tracking(numbers, metrics);
     vec![
         (BUILT_ON_AWS, built_on_aws(numbers)),
+        (BUILT_ON_EC2, Policy::high_resolution(numbers)),
         (BUILT_ON_KUBERNETES, Policy::Keda(Keda::new(numbers))),
         (
             "AWS: in flight too",
@@ -74,12 +77,17 @@ pub(crate) fn built_on_aws(numbers: &Numbers) -> Policy {
 }
 
 /// Properties 27 and 29 of what is built.
-fn criteria(outcomes: &[Outcome], limit: f64) -> Vec<Criterion> {
+fn criteria(outcomes: &[Outcome], numbers: &Numbers) -> Vec<Criterion> {
+    let limit_of = |outcome: &Outcome| match outcome.policy.as_str() {
+        BUILT_ON_AWS | BUILT_ON_KUBERNETES => Some(numbers.scale_out_limit_seconds),
+        BUILT_ON_EC2 => Some(numbers.high_resolution.scale_out_limit_seconds),
+        _ => None,
+    };
     let built = outcomes
         .iter()
-        .filter(|outcome| [BUILT_ON_AWS, BUILT_ON_KUBERNETES].contains(&outcome.policy.as_str()));
+        .filter_map(|outcome| Some((outcome, limit_of(outcome)?)));
     built
-        .flat_map(|outcome| {
+        .flat_map(|(outcome, limit)| {
             let on = format!("{}, {}", outcome.policy, outcome.arrivals);
             let scaled = &outcome.time_to_scale;
             let mut time = Criterion::check(

@@ -26,6 +26,8 @@ pub enum Action {
     Retry,
     /// The user deletes.
     Delete,
+    /// The bucket loses the picture that is shown.
+    LosePicture,
     /// The keeper goes on.
     Keeper,
     /// A worker receives a job of this round.
@@ -107,8 +109,17 @@ impl Interleavings {
         if status.is_none() || state.api != Api::Idle {
             actions.push(Action::Api);
         }
-        if state.api == Api::Idle && status == Some(Status::Failed) && faults.retries > 0 {
+        let can_retry = match status {
+            Some(Status::Failed) => true,
+            Some(Status::Success) => state.is_lost,
+            _ => false,
+        };
+        if state.api == Api::Idle && can_retry && faults.retries > 0 {
             actions.push(Action::Retry);
+        }
+        let is_shown = status == Some(Status::Success) && state.object.is_some();
+        if is_shown && faults.expired_pictures > 0 {
+            actions.push(Action::LosePicture);
         }
         if faults.deletes > 0 && status.is_some_and(|it| it != Status::Deleted) {
             actions.push(Action::Delete);
@@ -171,6 +182,11 @@ impl Model for Interleavings {
             Action::Delete => {
                 state.faults.deletes -= 1;
                 self.rules.delete(&mut state);
+            }
+            Action::LosePicture => {
+                state.faults.expired_pictures -= 1;
+                state.put_object(None);
+                state.is_lost = true;
             }
             Action::Keeper => self.rules.keep(&mut state),
             Action::Receive(n, round) => {
@@ -236,7 +252,10 @@ impl Model for Interleavings {
                     .document
                     .as_ref()
                     .filter(|it| it.status == Status::Success);
-                success.is_none_or(|it| state.object.is_some_and(|prompt| it.shows(prompt)))
+                success.is_none_or(|it| match state.object {
+                    Some(prompt) => it.shows(prompt),
+                    None => state.is_lost,
+                })
             }),
         ]
     }

@@ -1,5 +1,7 @@
-//! What users ask for, and the API's calls for it, as `api/src/create.rs` and `change.rs` go them.
+//! What users ask for, and the API's calls for it, as `api/src/create.rs`, `retry.rs` and
+//! `delete.rs` go them.
 
+use atelier_domain::assignment::Status;
 use atelier_domain::transition;
 
 use crate::document::{Document, Prompt, later, now};
@@ -9,12 +11,18 @@ use crate::state::{Api, State};
 impl Rules {
     /// The API's next step for the post or the retry that it answers.
     pub(crate) fn answer(&self, state: &mut State) {
-        state.api = match state.api {
+        state.api = match state.api.clone() {
             Api::Idle if state.document.is_none() => {
                 state.document = Some(Document::posted());
                 Api::Send { round: 1 }
             }
             Api::Idle => Api::Idle,
+            Api::FoundLost(seen) => match self.begin_round(state, &seen) {
+                true => Api::Send {
+                    round: seen.round + 1,
+                },
+                false => Api::Idle,
+            },
             Api::Send { round } => {
                 state.send(round);
                 Api::NoteSent { round }
@@ -27,17 +35,27 @@ impl Rules {
         };
     }
 
-    /// A retry with another prompt.
+    /// A retry with another prompt. Of a document that shows a picture the API looks first whether it
+    /// is there.
     pub(crate) fn retry(&self, state: &mut State) {
-        let Some(document) = &state.document else {
+        let Some(document) = state.document.clone() else {
             return;
         };
-        let prompt = Some(Prompt::Second.text());
-        let retry = transition::retry(&document.assignment(), prompt, "c", now(), later(), later());
-        let round = document.round + 1;
-        if self.apply(state, Write::Retry, retry) {
-            state.api = Api::Send { round };
+        if document.status == Status::Success {
+            if state.object.is_none() {
+                state.api = Api::FoundLost(document);
+            }
+        } else if self.begin_round(state, &document) {
+            state.api = Api::Send {
+                round: document.round + 1,
+            };
         }
+    }
+
+    fn begin_round(&self, state: &mut State, seen: &Document) -> bool {
+        let prompt = Some(Prompt::Second.text());
+        let retry = transition::retry(&seen.assignment(), prompt, "c", now(), later(), later());
+        self.apply(state, Write::Retry, retry)
     }
 
     /// A delete. The first erasing is the keeper's here, too.

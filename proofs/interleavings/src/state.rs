@@ -24,6 +24,8 @@ pub struct Faults {
     pub retries: u8,
     /// Deletes by the user.
     pub deletes: u8,
+    /// Shown pictures that the bucket loses: they expire, or somebody deletes them.
+    pub expired_pictures: u8,
 }
 
 /// A promise that was broken.
@@ -50,6 +52,8 @@ pub struct State {
     pub(crate) queue: [u8; 2],
     /// The prompt of the picture in the bucket.
     pub(crate) object: Option<Prompt>,
+    /// Whether the bucket has lost the picture that was shown.
+    pub(crate) is_lost: bool,
     pub(crate) faults: Faults,
     pub(crate) violation: Option<Violation>,
 }
@@ -130,11 +134,17 @@ pub(crate) enum Step {
 }
 
 /// The API's calls for the post or the retry that it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Api {
     Idle,
-    Send { round: u32 },
-    NoteSent { round: u32 },
+    /// It has read this document and found that its picture is lost.
+    FoundLost(Document),
+    Send {
+        round: u32,
+    },
+    NoteSent {
+        round: u32,
+    },
 }
 
 /// The keeper's calls for the document that it has taken.
@@ -155,6 +165,7 @@ impl State {
             keeper: Keeper::Idle,
             queue: [0, 0],
             object: None,
+            is_lost: false,
             faults,
             violation: None,
         }
@@ -188,6 +199,7 @@ impl State {
     /// Puts a picture of `prompt` into the bucket, or removes it.
     pub(crate) fn put_object(&mut self, prompt: Option<Prompt>) {
         self.object = prompt;
+        self.is_lost = false;
         for worker in &mut self.workers {
             if let Worker::Working(job) = worker
                 && let Step::StillOurs { same } | Step::Replace { same } = &mut job.step

@@ -18,6 +18,7 @@ const NONE: Faults = Faults {
     bad_answers: 0,
     retries: 0,
     deletes: 0,
+    expired_pictures: 0,
 };
 
 /// One crash, and one lease that expires while its worker lives.
@@ -53,6 +54,16 @@ fn hold(name: &str, faults: Faults) {
 #[test]
 fn one_crash_and_one_expired_lease() {
     hold("one crash, one expired lease", ONE);
+}
+
+#[test]
+fn a_picture_that_is_lost_is_made_again() {
+    let faults = Faults {
+        retries: 1,
+        expired_pictures: 1,
+        ..NONE
+    };
+    hold("a lost picture", faults);
 }
 
 #[test]
@@ -92,6 +103,17 @@ fn a_model_that_declines_throttles_and_fails() {
 #[cfg(not(debug_assertions))]
 fn a_user_who_retries() {
     hold("a user who retries", Faults { retries: 1, ..ONE });
+}
+
+#[test]
+#[cfg(not(debug_assertions))]
+fn a_user_who_retries_for_a_lost_picture() {
+    let faults = Faults {
+        retries: 1,
+        expired_pictures: 1,
+        ..ONE
+    };
+    hold("a user who retries for a lost picture", faults);
 }
 
 #[test]

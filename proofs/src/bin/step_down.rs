@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use atelier_proofs::failover;
+use atelier_runtime::process;
 use atelier_store::config::StoreConfig;
 use atelier_store::{Indexes, open};
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use mongodb::bson::doc;
 use mongodb::{Client, Database};
 use tokio::time::{Instant, sleep};
@@ -35,8 +36,9 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    atelier_runtime::process::install_tls();
-    let flags = Flags::parse();
+    process::install_tls();
+    let matches = process::parse_flags(Flags::command());
+    let flags = Flags::from_arg_matches(&matches)?;
     let name = format!("step-down-{:016x}", fastrand::u64(..));
     let url = with_database(&flags.url, &name);
     let client = Client::with_uri_str(&url).await?;

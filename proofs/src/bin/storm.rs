@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use atelier_proofs::fleet;
 use atelier_proofs::storm::{Plan, Report, storm};
-use clap::Parser;
+use atelier_runtime::process;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 /// Kills workers and APIs while queue, bucket, store and model fail in turn, then says what became
-/// of every job. Exit code 0: every promise was kept, 1: one was not, 2: it could not be found out.
+/// of every job. Exit code 0: every promise was kept, 1: one was not, 2: it could not be found out, 64: bad
+/// usage.
 #[derive(Debug, Parser)]
 #[command(name = "storm")]
 struct Flags {
@@ -29,8 +31,9 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    atelier_runtime::process::install_tls();
-    let flags = Flags::parse();
+    process::install_tls();
+    let matches = process::parse_flags(Flags::command());
+    let flags = Flags::from_arg_matches(&matches).expect("what was parsed fits");
     let plan = Plan {
         jobs: flags.jobs,
         length: Duration::from_secs(flags.seconds),

@@ -1,6 +1,6 @@
 //! Where the services are: region, endpoints, bucket, CDN, queue.
 
-use atelier_runtime::config::{Environment, Setting, http_url, is_http_url};
+use atelier_runtime::config::{Environment, Setting, http_url, is_http_url, is_loopback_url};
 
 use crate::signed_url::UrlSigner;
 
@@ -225,6 +225,20 @@ impl CdnConfig {
             base_url,
             distribution_id: environment.text(&CLOUDFRONT_DISTRIBUTION_ID),
             signer: None,
+        }
+    }
+
+    /// For readers on other machines. They do not reach a CDN on loopback, as the embedded one is: then
+    /// there is none for them, and the API hands out pictures itself.
+    #[must_use]
+    pub fn for_other_machines(self) -> Self {
+        match &self.base_url {
+            Some(url) if is_loopback_url(url) => Self {
+                base_url: None,
+                signer: None,
+                ..self
+            },
+            _ => self,
         }
     }
 

@@ -12,8 +12,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument as _;
 
 use atelier_domain::label::Label;
+use atelier_runtime::telemetry::span_failed;
 
 use crate::client::Aws;
 use crate::config::BucketConfig;
@@ -282,6 +284,22 @@ impl Pictures {
         .await
     }
 
+    /// Looks for an object that is not there: finds out without a write whether the bucket is there
+    /// and lets us read.
+    ///
+    /// # Errors
+    /// Where the bucket does not answer, or refuses.
+    pub async fn look(&self) -> Result<(), CloudError> {
+        let key = format!("{PROBE_PREFIX}{:016x}", fastrand::u64(..));
+        // Not HEAD: a refusal of that has no body, and does not say why.
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        match get.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Finds out whether the bucket takes uploads, at no cost worth naming: looks up, puts and
     /// deletes a small object, once each, in the way of an upload.
     ///
@@ -539,9 +557,15 @@ impl Pictures {
         let end = start + policy.timeout;
         let before = *tries;
         let mut waits = policy.waits.iter();
+        let span = tracing::info_span!(
+            "s3",
+            otel.name = format!("s3 {operation}"),
+            otel.kind = "client"
+        );
         let outcome = loop {
             *tries += 1;
-            let outcome = match timeout_at(end, attempt()).await {
+            let tried = attempt().instrument(span.clone());
+            let outcome = match timeout_at(end, tried).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     break Err(CloudError::Away(format!(
@@ -567,6 +591,9 @@ impl Pictures {
             )),
             error => error,
         });
+        if let Err(error) = &outcome {
+            span_failed(&span, error);
+        }
         S3Operation {
             operation,
             picture,

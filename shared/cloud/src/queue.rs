@@ -18,9 +18,9 @@ use atelier_domain::job::Job;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{self, Transition};
 use atelier_runtime::config::JobConfig;
-use atelier_runtime::telemetry::trace_parent;
+use atelier_runtime::telemetry::{span_failed, trace_parent};
 use tokio::time::{Instant, sleep_until};
-use tracing::Span;
+use tracing::Instrument as _;
 
 /// The most messages that one receive answers with (SQS's limit).
 pub const MAX_RECEIVE: u32 = 10;
@@ -173,6 +173,11 @@ impl Queue {
         }
     }
 
+    /// Its name, the last part of its address.
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Sends the job of a pending `assignment`. Returns the transition that notes it, for the
     /// caller to apply; without the note the keeper sends once more.
     ///
@@ -187,12 +192,19 @@ impl Queue {
             assignment_id: assignment.assignment_id.clone(),
             round: assignment.round,
         };
+        let span = tracing::info_span!(
+            "send",
+            otel.name = format!("send {}", self.name()),
+            otel.kind = "producer",
+            messaging.system = "aws_sqs",
+        );
         let context = Context {
             correlation_id: assignment.correlation_id.clone(),
-            trace_parent: trace_parent(&Span::current()),
+            trace_parent: trace_parent(&span),
         };
-        self.send(&job, assignment.teacher_id.as_deref(), &context)
-            .await?;
+        let sent = self.send(&job, assignment.teacher_id.as_deref(), &context);
+        let sent = sent.instrument(span.clone()).await;
+        sent.inspect_err(|error| span_failed(&span, error))?;
         let now = Timestamp::now();
         let wake_at = config.wake_at_after_send(now, assignment.give_up_at);
         Ok(transition::note_sent(assignment.round, now, wake_at))
@@ -389,6 +401,24 @@ impl Queue {
             }
         }
         Ok(())
+    }
+
+    /// When SQS itself moves a message to which dead letters, as JSON; `None` where it never does.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
+    ///
+    /// # Errors
+    /// Where the queue does not answer, or refuses.
+    pub async fn redrive_policy(&self) -> Result<Option<String>, QueueError> {
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
+            .send()
+            .await
+            .map_err(CloudError::from)?;
+        let mut attributes = answer.attributes.unwrap_or_default();
+        Ok(attributes.remove(&QueueAttributeName::RedrivePolicy))
     }
 
     /// How much lies in the queue.

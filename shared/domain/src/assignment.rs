@@ -126,7 +126,7 @@ impl ImageMetadata {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Failure)]
 pub struct FailureNote {
-    /// One of [`crate::failure::Failure`]'s codes.
+    /// What went wrong: one of the codes of failures.
     pub code: String,
     /// The message for people; ends with the correlation id.
     pub message: String,

@@ -39,6 +39,7 @@ pub struct Sample {
     /// Assignments that became `success`.
     pub done: u64,
     /// Assignments that became `failed`, by code.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub failed: Failures,
     /// Times that the model throttled a worker.
     pub throttles: u64,
@@ -60,6 +61,7 @@ pub struct Totals {
     /// Assignments that became `success`.
     pub done: u64,
     /// Assignments that became `failed`, by code.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub failed: Failures,
     /// What the models' answers cost, in US dollars by list price.
     pub cost_usd: f64,
@@ -174,12 +176,22 @@ impl History {
     /// Mean time that a worker spent on a picture in the last 15 minutes, in seconds; `None` before
     /// [`MIN_MEASURED`] of them.
     pub fn mean_job_seconds(&self) -> Option<f64> {
+        let jobs = self.jobs();
+        (jobs.count >= MIN_MEASURED).then_some(jobs.get()).flatten()
+    }
+
+    /// As [`Self::mean_job_seconds`], from however few; `None` where there is none.
+    pub fn making_seconds(&self) -> Option<f64> {
+        self.jobs().get()
+    }
+
+    fn jobs(&self) -> Mean {
         let mut jobs = Mean::default();
         for bucket in self.lock().buckets.values() {
             jobs.sum += bucket.job.sum;
             jobs.count += bucket.job.count;
         }
-        (jobs.count >= MIN_MEASURED).then_some(jobs.get()).flatten()
+        jobs
     }
 
     /// Adds a finished document.

@@ -16,6 +16,7 @@ pub mod model;
 pub mod questions;
 pub mod rendition;
 pub mod role;
+pub mod search;
 pub mod share;
 pub mod throughput;
 pub mod timestamp;

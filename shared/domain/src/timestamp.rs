@@ -47,6 +47,25 @@ impl Timestamp {
         Self(self.0.min(other.0))
     }
 
+    /// The time in `text`, in the form of RFC 3339, to the microsecond.
+    pub fn of_rfc3339(text: &str) -> Option<Self> {
+        let format = &time::format_description::well_known::Rfc3339;
+        let time = time::OffsetDateTime::parse(text, format).ok()?;
+        let microseconds = time.unix_timestamp_nanos() / 1_000;
+        Some(Self(microseconds as f64 / 1e6))
+    }
+
+    /// When the day in `text`, as in `2026-11-29`, begins in UTC.
+    pub fn of_day(text: &str) -> Option<Self> {
+        Self::of_rfc3339(&format!("{text}T00:00:00Z"))
+    }
+
+    /// The next time after this one that a document can have.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.next_up())
+    }
+
     /// In the form of RFC 3339, to the second, in UTC.
     pub fn rfc3339(self) -> String {
         time::OffsetDateTime::from_unix_timestamp(self.0 as i64)
@@ -68,5 +87,26 @@ impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, earlier: Duration) -> Self {
         Self::from_seconds(self.0 - earlier.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_days_are_read() {
+        let seconds = |text: &str| Timestamp::of_rfc3339(text).map(Timestamp::seconds);
+        assert_eq!(seconds("1970-01-01T00:00:10Z"), Some(10.0));
+        assert_eq!(seconds("1970-01-01T01:00:10.123456+01:00"), Some(10.123456));
+        assert_eq!(seconds("1969-12-31T23:59:59.5Z"), Some(-0.5));
+        assert_eq!(seconds("1970-01-01"), None);
+        let day = |text: &str| Timestamp::of_day(text).map(Timestamp::seconds);
+        assert_eq!(day("1970-01-02"), Some(86_400.0));
+        for bad in ["1970-02-30", "1970-1-2", "", "1970-01-02T00:00:00Z"] {
+            assert_eq!(day(bad), None, "{bad}");
+        }
+        let ten = Timestamp::from_seconds(10.0);
+        assert!(ten < ten.next() && ten.next() < ten + Duration::from_micros(1));
     }
 }

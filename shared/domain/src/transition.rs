@@ -7,7 +7,8 @@
 //!  insert ──────────► │pending│ ──── succeed (token) ─────────► success
 //!     │               └──────┘
 //!     │                 │  ▲ └──── fail (token, or unclaimed) ► failed
-//!     │                 │  └────────── retry (round + 1) ──────── │
+//!     │                 │  └────────── retry (round + 1) ──────── │  (and from a success whose
+//!     │                 │                                         │   picture is lost)
 //!     └──► no_image     │                                         │
 //!             └─────────┴──── delete, from any of the four ───────┴──► deleted
 //! ```
@@ -479,7 +480,17 @@ pub fn fail_unclaimed(round: u32, note: &FailureNote, now: Timestamp) -> Transit
     failed(note, now).when(Guard::unclaimed(round, now))
 }
 
-/// A person's retry: `failed` -> `pending`, next round, with another prompt or the same.
+/// What a document says of its picture.
+const PICTURE: [&str; 4] = [
+    "s3_image_key",
+    "cloudfront_url",
+    "image_metadata",
+    "reuse_key",
+];
+
+/// A person's retry: `failed` -> `pending`, next round, with another prompt or the same. From
+/// `success`, too, where the caller has looked and the picture is lost: refused if the document shows
+/// another by then. Another program's name for its picture stays.
 pub fn retry(
     document: &Assignment,
     prompt: Option<&str>,
@@ -511,8 +522,20 @@ pub fn retry(
             .set("prompt", prompt)
             .set("prompt_hash", prompt_hash(prompt));
     }
+    let round = Some(document.round);
+    if document.s3_upload_status == Status::Success {
+        return edits
+            .set("tag_due", false)
+            .unset(&PICTURE)
+            .unset(&["model"])
+            .when(Guard {
+                round,
+                shows: Some(Shows::of(document)),
+                ..Guard::status(&[Status::Success])
+            });
+    }
     edits.when(Guard {
-        round: Some(document.round),
+        round,
         ..Guard::status(&[Status::Failed])
     })
 }
@@ -536,6 +559,17 @@ pub fn set_permanent(
         Status::Pending => edits.when(Guard::pending()),
         _ => edits.when(Guard::status(&[Status::Failed, Status::NoImage])),
     }
+}
+
+/// Notes that something was changed of an assignment that is not deleted, which
+/// [`Transition::with_question_answers`] adds.
+pub fn touch(now: Timestamp) -> Transition {
+    Edits::new().set("updated_at", now).when(Guard::status(&[
+        Status::Pending,
+        Status::Success,
+        Status::Failed,
+        Status::NoImage,
+    ]))
 }
 
 /// Notes that the objects' tags equal `permanent` of the document as it was `seen`; refused if that
@@ -623,16 +657,13 @@ pub fn delete(now: Timestamp, wake_at: Timestamp) -> Transition {
             "give_up_at",
             "waits_for_budget",
             "finished_at",
-            "s3_image_key",
             "s3_image_name",
-            "cloudfront_url",
-            "image_metadata",
-            "reuse_key",
             "avif_size_bytes",
             "thumbhash",
             "renditions_due",
             "rendition_sends",
         ])
+        .unset(&PICTURE)
         .when(Guard::status(&[
             Status::Pending,
             Status::Success,
@@ -681,6 +712,14 @@ impl Transition {
     pub fn noting_sent(mut self, at: Option<Timestamp>) -> Self {
         self.edits
             .extend(at.map(|at| Edit::Set("sent_at", value(at))));
+        self
+    }
+
+    /// Replaces the questions and answers, too.
+    #[must_use]
+    pub fn with_question_answers(mut self, text: Option<&str>) -> Self {
+        let edit = |text| Edit::Set("question_answers", value(text));
+        self.edits.extend(text.map(edit));
         self
     }
 

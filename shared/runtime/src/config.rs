@@ -8,6 +8,7 @@ pub mod environment;
 mod http;
 mod job;
 mod models;
+mod socket;
 mod url;
 
 pub use budget::BudgetConfig;
@@ -15,4 +16,5 @@ pub use environment::{ConfigFaults, EXIT_CODE, Environment, Setting, describe};
 pub use http::HttpConfig;
 pub use job::{DrainConfig, JobConfig, SweepConfig};
 pub use models::ModelsConfig;
-pub use url::{http_url, is_http_url};
+pub use socket::socket_address;
+pub use url::{http_url, is_http_url, is_loopback_url};

@@ -19,6 +19,7 @@ use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::{Action, Entry};
 use atelier_domain::budget::{Account, Charged, MicroUsd};
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::search::Search;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
@@ -59,12 +60,19 @@ pub enum Insert {
 }
 
 /// Which documents are in a list. Tombstones are in none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// Only this teacher's.
     pub teacher_id: Option<String>,
     /// Only those with this status.
     pub status: Option<Status>,
+    /// Only those whose prompt it finds. The documents that the other conditions choose are looked
+    /// through from the newest on, in an index that has their prompts.
+    pub search: Search,
+    /// Only those created at this time or after it.
+    pub from: Option<Timestamp>,
+    /// Only those created before this time.
+    pub before: Option<Timestamp>,
 }
 
 /// Which entries of the audit log are listed.

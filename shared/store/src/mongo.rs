@@ -377,7 +377,9 @@ impl Store for MongoStore {
         let part = |written| self.part(filter, after, written, limit);
         let (numbers, dates) = tokio::try_join!(part(Written::Number), part(Written::Date))?;
         let mut all = list::merge([numbers, dates].concat(), limit);
-        if all.len() < limit as usize || all.last().is_some_and(list::may_come_after_others) {
+        let is_full = all.len() == limit as usize;
+        let may_have_others = !is_full || all.last().is_some_and(list::may_come_after_others);
+        if may_have_others && list::has_others(filter) {
             all.extend(part(Written::Otherwise).await?);
         }
         Ok(list::merge(all, limit))

@@ -13,6 +13,7 @@ mod connection;
 mod erasure;
 mod fault;
 mod integrity;
+mod list;
 mod pool;
 mod queries;
 mod schema;
@@ -282,7 +283,7 @@ impl Store for SqliteStore {
     ) -> Result<Vec<Assignment>, StoreError> {
         let (filter, after) = (filter.clone(), after.cloned());
         let rows = self
-            .read(move |connection| queries::list(connection, &filter, after.as_ref(), limit))
+            .read(move |connection| list::list(connection, &filter, after.as_ref(), limit))
             .await?;
         Ok(self.shown(&rows))
     }
@@ -576,6 +577,7 @@ impl Store for SqliteStore {
         if self.condition.refuses_writes() {
             self.probe().await?;
         }
+        self.condition.check_space()?;
         self.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())))
             .await
     }

@@ -30,7 +30,7 @@ impl Unreadable {
             Alert {
                 failure: Failure::Unforeseen,
                 assignment_id: id,
-                correlation_id: "-",
+                correlation_id: "",
                 cause: &format!("its document cannot be read: {cause}"),
             }
             .emit();

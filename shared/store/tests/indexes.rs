@@ -8,6 +8,7 @@ use atelier_domain::assignment::{Assignment, Status, Token};
 use atelier_domain::audit::{Action, Actor, Entry};
 use atelier_domain::budget::{Account, Day, MicroUsd, Scope};
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::search::Search;
 use atelier_domain::share::NewShare;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition;
@@ -68,12 +69,17 @@ async fn ask_everything(store: &dyn Store) {
             Some(Status::Success),
             Some(Status::NoImage),
         ] {
-            let filter = Filter {
-                teacher_id: teacher_id.clone(),
-                status,
-            };
-            for place in &places {
-                store.list(&filter, place.as_ref(), 9).await.unwrap();
+            for (search, at) in [("", None), ("", Some(NOW)), ("red fox", None)] {
+                let filter = Filter {
+                    teacher_id: teacher_id.clone(),
+                    status,
+                    search: Search::of(search),
+                    from: at,
+                    before: at,
+                };
+                for place in &places {
+                    store.list(&filter, place.as_ref(), 9).await.unwrap();
+                }
             }
         }
         store.reusable(&keys, teacher_id.as_deref()).await.unwrap();

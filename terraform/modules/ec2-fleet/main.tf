@@ -231,6 +231,45 @@ resource "aws_autoscaling_policy" "backlog" {
   }
 }
 
+# The same by a metric that comes every few seconds, out only: in, and where the metric is silent, the
+# policy above decides.
+resource "aws_autoscaling_policy" "backlog_high_resolution" {
+  count = try(var.scaling.backlog.high_resolution, null) == null ? 0 : 1
+
+  name                      = "${var.name}-backlog-high-resolution"
+  autoscaling_group_name    = aws_autoscaling_group.this.name
+  policy_type               = "TargetTrackingScaling"
+  estimated_instance_warmup = var.scaling.boot_seconds
+
+  target_tracking_configuration {
+    target_value     = var.scaling.backlog.per_worker
+    disable_scale_in = true
+
+    customized_metric_specification {
+      metrics {
+        id          = "backlog"
+        label       = "Jobs waiting for one worker"
+        return_data = true
+
+        metric_stat {
+          stat   = "Average"
+          period = var.scaling.backlog.high_resolution.period_seconds
+
+          metric {
+            namespace   = var.scaling.backlog.high_resolution.namespace
+            metric_name = var.scaling.backlog.high_resolution.metric_name
+
+            dimensions {
+              name  = "QueueName"
+              value = var.scaling.backlog.queue_name
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 # Below its target the backlog adds nobody, and for no worker the target is as high as for one. So
 # where the group may be empty, the first job that waits starts one; the backlog does the rest.
 

@@ -16,6 +16,17 @@ mock_data "aws_ssm_parameter" {
   defaults = { insecure_value = "ami-0123456789abcdef0" }
 }
 
+mock_data "aws_ec2_managed_prefix_list" {
+  defaults = { id = "pl-cloudfront" }
+}
+
+mock_resource "aws_cloudfront_vpc_origin" {
+  defaults = {
+    id  = "vo-api"
+    arn = "arn:aws:cloudfront::123456789012:vpcorigin/vo-api"
+  }
+}
+
 mock_resource "aws_cloudfront_distribution" {
   defaults = {
     id          = "E0EXAMPLE"

@@ -114,7 +114,7 @@ async fn a_post_and_a_retry_are_refused_until_tomorrow_while_the_fleets_budget_i
     assert_used_up(retry).await;
     assert_eq!(world.document("known").await.round, 1);
     // What needs no picture, or is there already, is answered as always.
-    let without = world.post("/assignments", &json!({})).await;
+    let without = world.post("/assignments", &json!({"prompt": ""})).await;
     assert_eq!(without.status(), StatusCode::CREATED);
     let again = world.post("/assignments", &content).await;
     assert_eq!(again.status(), StatusCode::ACCEPTED);

@@ -84,6 +84,88 @@ async fn permanent_is_on_the_document_and_the_tag() {
 }
 
 #[tokio::test]
+async fn questions_are_replaced_whatever_became_of_the_picture() {
+    let world = World::start().await;
+    let pending = world.create("a fox").await;
+    let failed = world.create("a cat").await;
+    world.fail(&failed).await;
+    let done = world.create("an owl").await;
+    world.succeed(&done, Some(PICTURE)).await;
+    for id in [&pending, &failed, &done] {
+        let path = format!("/assignments/{id}");
+        let list = json!({"question_answers": [{"question": "Who?", "answer": "it"}]});
+        let answer = world.patch(&path, &list).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let view: Value = answer.json().await.unwrap();
+        let text = r#"[{"question":"Who?","answer":"it"}]"#;
+        assert_eq!(view["question_answers"], text);
+        let both = json!({"question_answers": "[[\"Why?\", \"so\"]]", "permanent": true});
+        let view: Value = world.patch(&path, &both).await.json().await.unwrap();
+        assert_eq!(view["question_answers"], "[[\"Why?\", \"so\"]]");
+        assert_eq!(view["permanent"], true);
+        for bad in [json!("["), json!(7), json!({})] {
+            let body = json!({"question_answers": bad, "permanent": false});
+            let answer = world.patch(&path, &body).await;
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+            let told = problem(answer).await;
+            assert_eq!(told["errors"][0]["field"], "question_answers");
+        }
+        let kept = world.document(id).await;
+        assert!(kept.permanent && kept.question_answers.unwrap().contains("Why?"));
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_is_lost_can_be_made_again_and_one_that_is_there_cannot() {
+    let world = World::start().await;
+    let id = world.create("a fox").await;
+    world.succeed(&id, Some(PICTURE)).await;
+    let retry = format!("/assignments/{id}/retry");
+    let answer = world.call(Method::POST, &retry).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    let told = problem(answer).await["detail"].to_string();
+    assert!(told.contains("is there"), "{told}");
+    let document = world.document(&id).await;
+    let pictures = &world.services.pictures;
+    pictures.erase((&document).into()).await.unwrap();
+    world.fault(Service::S3, Kind::Refuse);
+    let answer = world.call(Method::POST, &retry).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.document(&id).await, document);
+    world.cloud.faults().clear();
+    let answer = world.call(Method::POST, &retry).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let view: Value = answer.json().await.unwrap();
+    assert_eq!(view["s3_upload_status"], "pending");
+    assert_eq!(view["round"], 2);
+    for gone in ["s3_image_key", "cloudfront_url", "image_metadata", "model"] {
+        assert!(view.get(gone).is_none(), "{gone}");
+    }
+    assert_eq!(view["cost_usd"], 0.04, "what the first one cost");
+    assert_eq!(world.sent(), 2);
+    world.succeed(&id, Some(PICTURE)).await;
+    let again = world.document(&id).await;
+    assert_eq!(again.s3_upload_status, Status::Success);
+    assert_eq!((again.round, again.cost_usd), (2, 0.08));
+    let answer = world.call(Method::POST, &retry).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn two_who_ask_for_a_lost_picture_begin_one_round() {
+    let world = World::start().await;
+    let id = world.create("a fox").await;
+    world.succeed(&id, None).await;
+    let retry = format!("/assignments/{id}/retry");
+    let ask = || world.call(Method::POST, &retry).send();
+    let answers = futures_util::future::join_all((0..8).map(|_| ask())).await;
+    let statuses: Vec<_> = answers.into_iter().map(|it| it.unwrap().status()).collect();
+    let begun = statuses.iter().filter(|it| **it == StatusCode::ACCEPTED);
+    assert_eq!(begun.count(), 1, "{statuses:?}");
+    assert_eq!(world.document(&id).await.round, 2);
+}
+
+#[tokio::test]
 async fn a_tagging_that_failed_is_left_to_the_sweep() {
     let world = World::start().await;
     let id = world.create("a fox").await;

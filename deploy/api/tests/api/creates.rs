@@ -42,9 +42,10 @@ async fn a_prompt_is_acknowledged_and_its_job_is_sent_and_noted() {
 async fn without_a_prompt_there_is_no_image_and_no_job() {
     let world = World::start().await;
     for body in [
-        json!({}),
+        json!({"prompt": ""}),
         json!({"prompt": " \n\t"}),
-        json!({"prompt": null}),
+        json!({"question_answers": "[[\"1 + 1?\", 2]]"}),
+        json!({"question_answers": ["Why?"], "prompt": null}),
     ] {
         let answer = world.post("/assignments", &body).await;
         assert_eq!(answer.status(), StatusCode::CREATED);
@@ -52,6 +53,53 @@ async fn without_a_prompt_there_is_no_image_and_no_job() {
         assert_eq!(view["s3_upload_status"], "no_image");
     }
     assert_eq!(world.sent(), 0);
+}
+
+#[tokio::test]
+async fn neither_a_prompt_nor_questions_is_refused() {
+    let world = World::start().await;
+    for body in [
+        json!({}),
+        json!({"prompt": null}),
+        json!({"teacher_id": "t", "permanent": true}),
+        json!({"question_answers": null}),
+        json!({"question_answers": []}),
+        json!({"question_answers": "[]"}),
+        json!({"question_answers": "{}"}),
+        json!({"question_answers": "null"}),
+    ] {
+        let answer = world.post("/assignments", &body).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{body}");
+        let problem = problem(answer).await;
+        assert_eq!(problem["errors"][0]["field"], "prompt");
+    }
+    let list: Value = world.get("/assignments").await.json().await.unwrap();
+    assert_eq!(list["assignments"], json!([]));
+}
+
+#[tokio::test]
+async fn questions_are_a_list_or_its_text_and_both_are_the_same_content() {
+    let world = World::start().await;
+    let questions = json!([{"question": "Which animal is it?", "answer": "a fox"}, ["2 + 2?", 4]]);
+    let body = |question_answers: Value| json!({"assignment_id": "one", "prompt": "a fox", "question_answers": question_answers});
+    let created = world.post("/assignments", &body(questions.clone())).await;
+    assert_eq!(created.status(), StatusCode::ACCEPTED);
+    let view: Value = created.json().await.unwrap();
+    let text = view["question_answers"].as_str().unwrap().to_owned();
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, questions);
+    for same in [json!(text), json!(questions.to_string()), questions] {
+        let again = world.post("/assignments", &body(same)).await;
+        assert_eq!(again.status(), StatusCode::ACCEPTED);
+    }
+    let other = world.post("/assignments", &body(json!([]))).await;
+    assert_eq!(other.status(), StatusCode::CONFLICT);
+    for bad in [json!(1), json!({"question": "?"}), json!(true), json!("[")] {
+        let answer = world.post("/assignments", &body(bad)).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let field = &problem(answer).await["errors"][0]["field"];
+        assert_eq!(field, "question_answers");
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,8 @@ async fn a_body_in_a_coding_that_is_not_read_is_refused() {
     ] {
         let call = world.call(Method::POST, "/assignments");
         let call = call.header("content-type", "application/json");
-        let call = call.header("content-encoding", coding).body("{}");
+        let call = call.header("content-encoding", coding);
+        let call = call.body(r#"{"prompt":""}"#);
         assert_eq!(call.send().await.unwrap().status(), status, "{coding}");
     }
 }
@@ -135,16 +136,17 @@ async fn a_prompt_that_shows_nothing_makes_no_picture() {
 #[tokio::test]
 async fn a_page_under_a_name_that_is_not_ours_changes_nothing() {
     let world = World::with(&[("ALLOWED_HOSTS", "school.example")]).await;
+    let new = json!({"prompt": ""});
     for (host, status) in [
         ("rebound.example", StatusCode::FORBIDDEN),
         ("school.example", StatusCode::CREATED),
     ] {
-        let call = world.call(Method::POST, "/assignments").json(&json!({}));
+        let call = world.call(Method::POST, "/assignments").json(&new);
         let call = call.header("host", host);
         let from_page = call.header("origin", format!("http://{host}"));
         assert_eq!(from_page.send().await.unwrap().status(), status, "{host}");
     }
-    let program = world.call(Method::POST, "/assignments").json(&json!({}));
+    let program = world.call(Method::POST, "/assignments").json(&new);
     let answer = program.header("host", "a-load-balancer.example").send();
     assert_eq!(answer.await.unwrap().status(), StatusCode::CREATED);
 }
@@ -173,6 +175,20 @@ async fn bad_parameters_are_named() {
         ("/assignments?ids=a&wait=21".to_owned(), "wait", Some(20)),
         ("/assignments?wait=2".to_owned(), "wait", None),
         ("/assignments?limit=1&limit=2".to_owned(), "limit", None),
+        (
+            format!("/assignments?q={}", "x".repeat(201)),
+            "q",
+            Some(200),
+        ),
+        ("/assignments?from=yesterday".to_owned(), "from", None),
+        ("/assignments?from=2026-02-30".to_owned(), "from", None),
+        ("/assignments?to=1764030483".to_owned(), "to", None),
+        (
+            "/assignments?from=2026-11-29&to=2026-11-28".to_owned(),
+            "to",
+            None,
+        ),
+        ("/assignments?ids=a&q=fox".to_owned(), "q", None),
     ] {
         let answer = world.get(&path).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");

@@ -1,6 +1,7 @@
 //! The API over real HTTP, with SQLite in a folder of its own and the embedded cloud.
 
 mod audit;
+mod batch;
 mod budgets;
 mod changes;
 mod creates;

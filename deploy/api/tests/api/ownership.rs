@@ -410,6 +410,7 @@ fn body_of(path: &str, method: &Method) -> Value {
     match (path, method.as_str()) {
         ("/assignments/{id}", "PATCH") => json!({"permanent": true}),
         ("/assignments", _) => json!({"prompt": "an owl"}),
+        ("/assignments:batch", _) => json!({"operation": "delete", "ids": ["nothing"]}),
         ("/shared/{token}/answers", _) => json!({"answers": []}),
         _ => json!({}),
     }

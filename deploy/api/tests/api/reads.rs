@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use atelier_domain::timestamp::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -137,6 +138,99 @@ async fn the_expected_wait_is_measured() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn the_expected_wait_has_the_time_of_making_from_the_first_picture_on() {
+    let world = World::start().await;
+    let made = world.create("a fox").await;
+    world.succeed_after(&made, 3.0).await;
+    let id = world.create("a cat").await;
+    let path = format!("/assignments/{id}");
+    let measured = async {
+        loop {
+            let view: Value = world.get(&path).await.json().await.unwrap();
+            match view["expected_wait_seconds"].as_f64() {
+                Some(seconds) if seconds > 0.0 => return seconds,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let seconds = tokio::time::timeout(Duration::from_secs(15), measured).await;
+    assert_eq!(
+        seconds.expect("never measured"),
+        3.0,
+        "nothing is before it"
+    );
+    let list: Value = world.get("/assignments").await.json().await.unwrap();
+    assert_eq!(list["assignments"][0]["expected_wait_seconds"], 3.0);
+    let new = world
+        .post("/assignments", &json!({"prompt": "an owl"}))
+        .await;
+    let view: Value = new.json().await.unwrap();
+    assert!(
+        view["expected_wait_seconds"].as_f64() >= Some(3.0),
+        "{view}"
+    );
+}
+
+#[tokio::test]
+async fn the_list_is_searched_by_words_and_time() {
+    let world = World::start().await;
+    for (id, prompt, created_at) in [
+        ("a", "A red Fox", "2026-11-27T23:59:59.5Z"),
+        ("b", "a blue fox", "2026-11-28T00:00:00Z"),
+        ("c", "a red hen", "2026-11-28T23:59:59.999Z"),
+        ("d", "a fox, red as rust", "2026-11-29T00:00:00Z"),
+    ] {
+        let body = json!({"prompt": prompt, "teacher_id": "t", "assignment_id": id});
+        let made = world.post("/assignments", &body).await;
+        assert_eq!(made.status(), StatusCode::ACCEPTED);
+        let at = Timestamp::of_rfc3339(created_at).unwrap();
+        world.set(id, "created_at", json!(at)).await;
+    }
+    for (query, found) in [
+        ("q=FOX+red", "d a"),
+        ("q=fox&teacher_id=t&status=pending", "d b a"),
+        ("q=fox&teacher_id=u", ""),
+        ("q=", "d c b a"),
+        ("q=%20", "d c b a"),
+        ("q=ed+f", "d a"),
+        ("from=2026-11-28", "d c b"),
+        ("to=2026-11-28", "c b a"),
+        ("from=2026-11-28&to=2026-11-28", "c b"),
+        ("from=2026-11-28T00:00:00Z&to=2026-11-29T00:00:00Z", "d c b"),
+        ("from=2026-11-28T00:30:00%2B00:30", "d c b"),
+        ("to=2026-11-28T00:00:00Z&q=fox", "b a"),
+        ("q=fox&from=2026-11-30", ""),
+    ] {
+        let page: Value = world
+            .get(&format!("/assignments?{query}"))
+            .await
+            .json()
+            .await
+            .unwrap();
+        let ids = page["assignments"].as_array().unwrap().iter();
+        let ids: Vec<_> = ids
+            .map(|it| it["assignment_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids.join(" "), found, "{query}");
+    }
+    let page: Value = world
+        .get("/assignments?q=fox&limit=2")
+        .await
+        .json()
+        .await
+        .unwrap();
+    let next = page["next"].as_str().unwrap();
+    let page: Value = world
+        .get(&format!("/assignments?q=fox&limit=2&after={next}"))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(page["assignments"][0]["assignment_id"], "a");
+    assert_eq!(page["next"], Value::Null);
 }
 
 #[tokio::test]

@@ -28,7 +28,12 @@ impl From<Refusal> for S3Error {
             }
             Refusal::PreconditionFailed => precondition_failed(),
             Refusal::Disk(error) => {
-                tracing::error!(%error, "the embedded S3's disk failed");
+                tracing::error!(
+                    alert = true,
+                    code = "disk",
+                    cause = %error,
+                    "the disk of the embedded S3 failed, or is full"
+                );
                 s3_error!(error, InternalError)
             }
         }

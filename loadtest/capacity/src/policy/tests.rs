@@ -191,3 +191,20 @@ fn keda_goes_to_none_and_back() {
     );
     assert_eq!(capacity.desired, 1);
 }
+
+#[test]
+fn in_high_resolution_out_takes_as_many_datapoints_and_in_as_much_time() {
+    let numbers = shipped();
+    let mut policy = Policy::high_resolution(&numbers);
+    assert_eq!((policy.period(&numbers), policy.delay(60.0)), (10.0, 15.0));
+    let mut decide =
+        |at: u32, reading, capacity| policy.decide(f64::from(at) * 10.0, &reading, capacity);
+    let asked: Vec<u32> = (0..3)
+        .map(|at| decide(at, reading(480.0, 1), capacity(1)))
+        .collect();
+    assert_eq!(asked, [1, 1, 10]);
+    let asked: Vec<u32> = (100..190)
+        .map(|at| decide(at, reading(30.0, 3), capacity(3)))
+        .collect();
+    assert_eq!((asked[88], asked[89]), (3, 2));
+}

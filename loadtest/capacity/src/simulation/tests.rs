@@ -244,6 +244,17 @@ proptest! {
         prop_assert!(scaled.serving_max.unwrap_or(0.0) <= 300.0 + 1e-6, "served after {:?}", scaled.serving_max);
     }
 
+    #[test]
+    fn by_the_metric_of_high_resolution_a_need_is_met_within_two_minutes(load in any_load(), conditions in any_conditions(), quota in 60.0..2000.0f64) {
+        let mut numbers = shipped();
+        numbers.worker.model_quota_per_minute = quota;
+        let policy = Policy::high_resolution(&numbers);
+        let outcome = replay("high resolution", policy, &load, &numbers, &conditions);
+        let scaled = &outcome.time_to_scale;
+        prop_assert_eq!(scaled.never, 0);
+        prop_assert!(scaled.serving_max.unwrap_or(0.0) <= 120.0, "served after {:?}", scaled.serving_max);
+    }
+
     // Feature: s3-image-storage, Property 29: High availability during scaling
     #[test]
     fn more_than_95_percent_succeed_through_every_scale_event(load in any_load(), conditions in any_conditions(), numbers in any_numbers()) {

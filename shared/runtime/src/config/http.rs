@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::environment::{Environment, Setting};
+use super::socket_address;
 
 /// Where a process listens.
 #[derive(Clone, Debug)]
@@ -37,14 +38,15 @@ impl HttpConfig {
     /// Reads a worker's options. Its health tells nothing that needs hiding.
     pub fn read_worker(environment: &mut Environment) -> Self {
         Self {
-            listen: listen(environment),
+            listen: socket_address(environment, &LISTEN_ADDR),
         }
     }
 
     /// Reads an API's options: without an identity provider an address that is not loopback is
     /// refused unless `AUTH=off` says so.
     pub fn read_api(environment: &mut Environment) -> Self {
-        let listen = listen(environment).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into());
+        let listen =
+            socket_address(environment, &LISTEN_ADDR).unwrap_or((Ipv4Addr::LOCALHOST, 8080).into());
         let knows_callers = environment.text(&Self::AUTH_ISSUER).is_some();
         match environment.text(&AUTH).as_deref() {
             Some("off") if knows_callers => {
@@ -64,17 +66,6 @@ impl HttpConfig {
         }
         Self {
             listen: Some(listen),
-        }
-    }
-}
-
-fn listen(environment: &mut Environment) -> Option<SocketAddr> {
-    let text = environment.text(&LISTEN_ADDR)?;
-    match text.parse() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            environment.fault(&LISTEN_ADDR, &format!("must be IP:PORT, not `{text}`"));
-            None
         }
     }
 }

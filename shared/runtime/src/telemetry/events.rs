@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::telemetry::metrics;
 use atelier_domain::failure::Failure;
+use tracing::Span;
+
+use crate::telemetry::{metrics, span_failed};
 
 /// Something that an operator has to look at.
 #[derive(Debug)]
@@ -12,7 +14,7 @@ pub struct Alert<'a> {
     pub failure: Failure,
     /// The assignment.
     pub assignment_id: &'a str,
-    /// The correlation id of its log lines.
+    /// The correlation id of its log lines; empty where only the spans around know it.
     pub correlation_id: &'a str,
     /// The whole chain of causes.
     pub cause: &'a str,
@@ -26,7 +28,7 @@ impl Alert<'_> {
             alert = true,
             code,
             assignment = self.assignment_id,
-            correlation_id = self.correlation_id,
+            correlation_id = (!self.correlation_id.is_empty()).then_some(self.correlation_id),
             cause = self.cause,
             "needs an operator"
         );
@@ -103,6 +105,7 @@ impl JobFailed<'_> {
             cause = self.cause,
             "no picture"
         );
+        span_failed(&Span::current(), &code);
         metrics::get().job("failed", code);
         if self.failure.alerts() {
             Alert {

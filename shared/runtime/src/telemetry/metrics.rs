@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
 /// From the last send of a job to its claim, in seconds.
 pub const QUEUE_WAIT: &str = "atelier.queue_wait";
@@ -75,35 +75,106 @@ pub struct Metrics {
     pub paused: Gauge<u64>,
 }
 
+/// Boundaries for the time of a stage, in seconds.
+const STAGE_SECONDS: [f64; 12] = [
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
+];
+/// Boundaries for the wait in the queue, in seconds: from at once to the default of
+/// `GIVE_UP_SECONDS`.
+const WAIT_SECONDS: [f64; 14] = [
+    0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 21_600.0,
+];
+
 /// The instruments of this process; [`crate::telemetry::start`] must have run before.
 pub fn get() -> &'static Metrics {
-    static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
-        let meter = opentelemetry::global::meter("atelier");
-        Metrics {
-            queue_wait: meter.f64_histogram(QUEUE_WAIT).with_unit("s").build(),
-            stage_duration: meter.f64_histogram(STAGE_DURATION).with_unit("s").build(),
-            jobs: meter.u64_counter(JOBS).build(),
-            renditions: meter.u64_counter(RENDITIONS).build(),
-            s3_uploads: meter.u64_counter(S3_UPLOADS).build(),
-            s3_upload_failures: meter.u64_counter(S3_UPLOAD_FAILURES).build(),
-            s3_upload_conflicts: meter.u64_counter(S3_UPLOAD_CONFLICTS).build(),
-            throttles: meter.u64_counter(THROTTLES).build(),
-            slots_in_use: meter.u64_gauge(SLOTS_IN_USE).build(),
-            slots: meter.u64_gauge(SLOTS).build(),
-            alerts: meter.u64_counter(ALERTS).build(),
-            model_calls: meter.u64_counter(MODEL_CALLS).build(),
-            model_cost: meter.f64_counter(MODEL_COST).with_unit("USD").build(),
-            guardrail_interventions: meter.u64_counter(GUARDRAIL_INTERVENTIONS).build(),
-            budget_used: meter.f64_gauge(BUDGET_USED).with_unit("USD").build(),
-            budget_left: meter.f64_gauge(BUDGET_LEFT).with_unit("USD").build(),
-            oldest_pending: meter.f64_gauge(OLDEST_PENDING).with_unit("s").build(),
-            paused: meter.u64_gauge(PAUSED).build(),
-        }
-    });
+    static METRICS: LazyLock<Metrics> =
+        LazyLock::new(|| Metrics::of(&opentelemetry::global::meter("atelier")));
     &METRICS
 }
 
 impl Metrics {
+    /// Made by `meter`.
+    ///
+    /// Units are seconds or none: CloudWatch refuses a unit that it does not know, such as `USD` or
+    /// `{job}`, together with the document that it is in.
+    pub(super) fn of(meter: &Meter) -> Self {
+        let counter = |name, description| {
+            let counter = meter.u64_counter(name);
+            counter.with_description(description).build()
+        };
+        let gauge = |name, description| {
+            let gauge = meter.u64_gauge(name);
+            gauge.with_description(description).build()
+        };
+        let usd_gauge = |name, description| {
+            let gauge = meter.f64_gauge(name);
+            gauge.with_description(description).build()
+        };
+        Self {
+            queue_wait: meter
+                .f64_histogram(QUEUE_WAIT)
+                .with_unit("s")
+                .with_description("Time from the last send of a job to its claim.")
+                .with_boundaries(WAIT_SECONDS.to_vec())
+                .build(),
+            stage_duration: meter
+                .f64_histogram(STAGE_DURATION)
+                .with_unit("s")
+                .with_description("Time in a stage of a job: generate, optimize or upload.")
+                .with_boundaries(STAGE_SECONDS.to_vec())
+                .build(),
+            jobs: counter(
+                JOBS,
+                "Jobs that ended, by result (success, failed, released) and code.",
+            ),
+            renditions: counter(
+                RENDITIONS,
+                "Variants and AVIFs of pictures, by what became of them.",
+            ),
+            s3_uploads: counter(S3_UPLOADS, "Uploads of pictures that ended."),
+            s3_upload_failures: counter(S3_UPLOAD_FAILURES, "Uploads of pictures that failed."),
+            s3_upload_conflicts: counter(
+                S3_UPLOAD_CONFLICTS,
+                "Uploads that met another write to the same object, or an object where none was expected.",
+            ),
+            throttles: counter(
+                THROTTLES,
+                "Calls that a model throttled or had no capacity for.",
+            ),
+            slots_in_use: gauge(SLOTS_IN_USE, "Jobs that a worker is working on."),
+            slots: gauge(
+                SLOTS,
+                "Jobs that a worker takes at a time by its present limit.",
+            ),
+            alerts: counter(ALERTS, "Things that an operator has to look at, by code."),
+            model_calls: counter(MODEL_CALLS, "Calls to a model."),
+            model_cost: meter
+                .f64_counter(MODEL_COST)
+                .with_description("What the models' pictures cost, in US dollars.")
+                .build(),
+            guardrail_interventions: counter(
+                GUARDRAIL_INTERVENTIONS,
+                "Prompts that the guardrail declined.",
+            ),
+            budget_used: usd_gauge(
+                BUDGET_USED,
+                "What the fleet's calls to models are charged today, in US dollars.",
+            ),
+            budget_left: usd_gauge(
+                BUDGET_LEFT,
+                "What is left of the fleet's budget today, in US dollars.",
+            ),
+            oldest_pending: meter
+                .f64_gauge(OLDEST_PENDING)
+                .with_unit("s")
+                .with_description(
+                    "Age of the oldest pending assignment by the store, 0 without one.",
+                )
+                .build(),
+            paused: gauge(PAUSED, "1 while a worker is paused by an outage, else 0."),
+        }
+    }
+
     /// A job was claimed `wait` after it was sent.
     pub fn queue_wait(&self, wait: Duration) {
         self.queue_wait.record(wait.as_secs_f64(), &[]);
@@ -162,6 +233,31 @@ impl Metrics {
     /// A model made a picture for `usd` US dollars.
     pub fn model_cost(&self, model: &str, usd: f64) {
         self.model_cost.add(usd, &of_model(model));
+    }
+
+    /// Gives every instrument a measurement, so that all can be listed.
+    #[cfg(test)]
+    pub(super) fn record_each(&self) {
+        self.queue_wait(Duration::from_secs(1));
+        self.stage("generate", Duration::from_secs(1));
+        self.oldest_pending(Duration::from_secs(1));
+        self.job("success", "generated");
+        self.alert("store");
+        self.model_call("model");
+        self.model_throttled("model");
+        self.model_cost("model", 0.04);
+        self.guardrail_intervened();
+        self.budget(1.0, 2.0);
+        for counter in [
+            &self.s3_uploads,
+            &self.s3_upload_failures,
+            &self.s3_upload_conflicts,
+        ] {
+            counter.add(1, &[]);
+        }
+        for gauge in [&self.slots, &self.slots_in_use, &self.paused] {
+            gauge.record(1, &[]);
+        }
     }
 }
 

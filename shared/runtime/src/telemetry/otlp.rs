@@ -5,22 +5,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::metrics::Temporality;
 use tokio::runtime::Handle;
 
-/// The exporters of one process.
+/// What sends to a collector.
 #[derive(Debug)]
 pub(super) struct Exporters {
-    pub(super) traces: SdkTracerProvider,
-    pub(super) metrics: SdkMeterProvider,
+    pub(super) spans: SpanExporter,
+    pub(super) metrics: MetricExporter,
 }
 
 impl Exporters {
     /// To the collector at `endpoint` (its base address, as `OTEL_EXPORTER_OTLP_ENDPOINT` gives
-    /// it), in the name of `service`. Must be called on a tokio runtime.
-    pub(super) fn to(endpoint: &str, service: &'static str) -> anyhow::Result<Self> {
+    /// it). Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
+    pub(super) fn to(endpoint: &str, temporality: Temporality) -> anyhow::Result<Self> {
         let client = RuntimeClient {
             runtime: Handle::current(),
             http: reqwest::Client::builder()
@@ -28,35 +29,18 @@ impl Exporters {
                 .build()?,
         };
         let base = endpoint.trim_end_matches('/');
-        let resource = Resource::builder().with_service_name(service).build();
         let spans = SpanExporter::builder()
             .with_http()
             .with_http_client(client.clone())
             .with_endpoint(format!("{base}/v1/traces"))
             .build()?;
         let metrics = MetricExporter::builder()
+            .with_temporality(temporality)
             .with_http()
             .with_http_client(client)
             .with_endpoint(format!("{base}/v1/metrics"))
             .build()?;
-        Ok(Self {
-            traces: SdkTracerProvider::builder()
-                .with_batch_exporter(spans)
-                .with_resource(resource.clone())
-                .build(),
-            metrics: SdkMeterProvider::builder()
-                .with_periodic_exporter(metrics)
-                .with_resource(resource)
-                .build(),
-        })
-    }
-
-    /// Sends what is still here. Blocks.
-    pub(super) fn flush(&self) {
-        let ended = [self.traces.shutdown(), self.metrics.shutdown()];
-        for error in ended.into_iter().filter_map(Result::err) {
-            tracing::warn!(target: "atelier::telemetry", %error, "telemetry was not flushed");
-        }
+        Ok(Self { spans, metrics })
     }
 }
 

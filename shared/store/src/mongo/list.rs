@@ -10,6 +10,7 @@ use super::documents::{date, has_status, seconds};
 use crate::{Filter, Position};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::foreign::LATEST;
+use atelier_domain::search::Word;
 
 /// How `created_at` is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub(super) fn query(filter: &Filter, after: Option<&Position>, written: Written)
         None => doc! { "s3_upload_status": { "$ne": Status::Deleted.as_str() } },
     };
     let mut all = vec![chosen];
+    all.extend(created_between(filter, written));
+    let words = filter.search.words().iter();
+    all.extend(words.map(|word| doc! { "prompt": { "$regex": pattern(word) } }));
     match after {
         None => all.push(any(written)),
         Some(position) => all.extend(older(position, written)),
@@ -58,6 +62,60 @@ fn any(written: Written) -> Document {
         }
         Written::Otherwise => doc! { "$nor": [any(Written::Number), any(Written::Date)] },
     }
+}
+
+/// What is written so and was created in the filter's time.
+fn created_between(filter: &Filter, written: Written) -> Vec<Document> {
+    let mut all = Vec::new();
+    match written {
+        Written::Number => {
+            let from = filter.from.map(|at| doc! { "$gte": at.seconds() });
+            let before = filter.before.map(|at| doc! { "$lt": at.seconds() });
+            all.extend(from.into_iter().chain(before));
+        }
+        Written::Date => {
+            // A time between two dates is cut to the earlier.
+            let is_exact = |at| seconds(date(at)) == at.seconds();
+            let from = filter.from.map(|at| match is_exact(at) {
+                true => doc! { "$gte": date(at) },
+                false => doc! { "$gt": date(at) },
+            });
+            let before = filter.before.map(|at| match is_exact(at) {
+                true => doc! { "$lt": date(at) },
+                false => doc! { "$lte": date(at) },
+            });
+            all.extend(from.into_iter().chain(before));
+        }
+        Written::Otherwise => {}
+    }
+    let bound = |bound| doc! { "created_at": bound };
+    all.into_iter().map(bound).collect()
+}
+
+/// Whether documents that are written otherwise, and so read as of 0, are of the filter's time.
+pub(super) fn has_others(filter: &Filter) -> bool {
+    filter.from.is_none_or(|from| from.seconds() <= 0.0)
+        && filter.before.is_none_or(|before| before.seconds() > 0.0)
+}
+
+/// For `$regex`: the word anywhere in a text, whatever its case. What is no letter or digit is
+/// written by its number, so that nothing of it is an operator.
+fn pattern(word: &Word) -> String {
+    let mut pattern = String::new();
+    for letter in word.letters() {
+        match letter.forms() {
+            [one] if one.is_alphanumeric() => pattern.push(*one),
+            forms => {
+                let forms = forms
+                    .iter()
+                    .map(|it| format!("\\x{{{:x}}}", u32::from(*it)));
+                pattern.push('[');
+                pattern.extend(forms);
+                pattern.push(']');
+            }
+        }
+    }
+    pattern
 }
 
 fn older(position: &Position, written: Written) -> Vec<Document> {

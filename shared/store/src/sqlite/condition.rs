@@ -12,6 +12,10 @@ use super::fault::Fault;
 /// Between two alerts: while the trouble lasts every write meets it.
 const ALERT_EVERY: Duration = Duration::from_secs(60);
 
+/// With less than this the disk is full, in bytes: there is room for no picture beside the file, and
+/// for few documents in it.
+const LEAST_SPACE: u64 = 1 << 20;
+
 /// What reads and writes found out about the file.
 #[derive(Debug)]
 pub(super) struct Condition {
@@ -38,12 +42,32 @@ impl Condition {
         let fault = Fault::new(&self.path, error);
         if fault.reason().stops_writes() {
             self.refused.store(true, Ordering::Relaxed);
-            if self.alert_is_due() {
-                let cause = &fault.to_string();
-                StoreAlert { cause }.emit();
-            }
+            self.alert(&fault);
         }
         fault
+    }
+
+    /// Looks whether the disk has space. A write may succeed on a full one, since the file and its log
+    /// have free pages; the next may not.
+    pub(super) fn check_space(&self) -> Result<(), Fault> {
+        // Where the system does not say, the writes will.
+        let Ok(disk) = rustix::fs::statvfs(&*self.path) else {
+            return Ok(());
+        };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free >= LEAST_SPACE {
+            return Ok(());
+        }
+        let fault = Fault::full(&self.path, free);
+        self.alert(&fault);
+        Err(fault)
+    }
+
+    fn alert(&self, fault: &Fault) {
+        if self.alert_is_due() {
+            let cause = &fault.to_string();
+            StoreAlert { cause }.emit();
+        }
     }
 
     /// A write succeeded.

@@ -79,6 +79,11 @@ impl Fault {
         Self::new(path, Reason::Other(reason.to_string()))
     }
 
+    /// A disk with so many bytes left.
+    pub(super) fn full(path: &Path, free: u64) -> Self {
+        Self::new(path, Reason::Full(format!("{free} bytes are left")))
+    }
+
     pub(super) fn reason(&self) -> &Reason {
         &self.reason
     }

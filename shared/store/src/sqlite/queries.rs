@@ -1,9 +1,8 @@
 //! Every statement. Each query uses an index and sorts nothing, so that its cost does not grow with
 //! the number of documents; a test checks SQLite's query plans.
 
-use rusqlite::{Connection, OptionalExtension as _, Params, ToSql};
+use rusqlite::{Connection, OptionalExtension as _, Params};
 
-use crate::{Filter, Position};
 use atelier_domain::assignment::Status;
 
 pub(super) const INSERT: &str =
@@ -217,51 +216,4 @@ pub(super) fn latest(
             .query_row([key, teacher], row),
     }
     .optional()
-}
-
-pub(super) fn list(
-    connection: &Connection,
-    filter: &Filter,
-    after: Option<&Position>,
-    limit: u32,
-) -> rusqlite::Result<Vec<Row>> {
-    if filter.status == Some(Status::Deleted) {
-        return Ok(Vec::new());
-    }
-    let status = filter.status.map(Status::as_str);
-    let created_at = after.map(|position| position.created_at.seconds());
-    let id = after.map(|position| position.assignment_id.as_str());
-    let mut parameters: Vec<(&str, &dyn ToSql)> = vec![(":limit", &limit)];
-    if filter.teacher_id.is_some() {
-        parameters.push((":teacher_id", &filter.teacher_id));
-    }
-    if status.is_some() {
-        parameters.push((":status", &status));
-    }
-    if after.is_some() {
-        parameters.extend([(":created_at", &created_at as &dyn ToSql), (":id", &id)]);
-    }
-    rows(
-        connection,
-        &list_statement(filter, after.is_some()),
-        &*parameters,
-    )
-}
-
-pub(super) fn list_statement(filter: &Filter, goes_on: bool) -> String {
-    let chosen = match (filter.teacher_id.is_some(), filter.status.is_some()) {
-        (false, false) => "status <> 'deleted'",
-        // A tombstone has no teacher.
-        (true, false) => "teacher_id = :teacher_id",
-        (false, true) => "status = :status",
-        (true, true) => "teacher_id = :teacher_id AND status = :status",
-    };
-    let after = match goes_on {
-        true => "AND (created_at, id) < (:created_at, :id)",
-        false => "",
-    };
-    format!(
-        "SELECT id, document FROM assignments WHERE {chosen} {after}
-            ORDER BY created_at DESC, id DESC LIMIT :limit"
-    )
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::*;
 use atelier_domain::audit::Action;
+use atelier_domain::search::Search;
 use atelier_domain::transition;
 
 fn file() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -47,11 +48,18 @@ fn all_queries() -> Vec<String> {
     }
     for teacher_id in [None, Some("t".to_owned())] {
         for status in [None, Some(Status::Pending)] {
-            let filter = Filter {
-                teacher_id: teacher_id.clone(),
-                status,
-            };
-            all.extend([false, true].map(|goes_on| queries::list_statement(&filter, goes_on)));
+            for search in ["", "red fox"].map(Search::of) {
+                for at in [None, Some(Timestamp::from_seconds(5.0))] {
+                    let filter = Filter {
+                        teacher_id: teacher_id.clone(),
+                        status,
+                        search: search.clone(),
+                        from: at,
+                        before: at,
+                    };
+                    all.extend([false, true].map(|goes_on| list::statement(&filter, goes_on)));
+                }
+            }
         }
     }
     all
@@ -295,8 +303,38 @@ fn costs_do_not_grow_with_the_number_of_documents() {
         .collect();
     fill(1_000, 20_000);
     for (sql, few) in all_queries().iter().zip(few) {
+        // A search looks through the prompts of all that a list would show.
+        if sql.contains("GLOB") {
+            continue;
+        }
         let many = steps(&connection, sql);
         assert!(many <= few + 50, "{few} steps, then {many}: {sql}");
+    }
+}
+
+#[test]
+fn a_search_reads_no_document_that_it_does_not_find() {
+    let (_folder, path) = file();
+    let connection = connection::create(&path).unwrap();
+    let searches = all_queries().into_iter().filter(|it| it.contains("GLOB"));
+    for sql in searches {
+        let mut explain = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+        let functions: Vec<String> = explain
+            .raw_query()
+            .mapped(|row| row.get::<_, Option<String>>("p4"))
+            .filter_map(|function| function.unwrap())
+            .filter(|it| it.starts_with("glob(") || it.starts_with("->>("))
+            .collect();
+        // What is taken out of a document is so after the prompt in the index was looked at.
+        let words = sql.matches("GLOB").count();
+        let looks_first = functions
+            .iter()
+            .take(words)
+            .all(|it| it.starts_with("glob("));
+        assert!(
+            looks_first && functions.len() >= words,
+            "{sql}\n{functions:?}"
+        );
     }
 }
 

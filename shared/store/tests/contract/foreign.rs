@@ -238,7 +238,7 @@ impl Town {
         ] {
             let filter = Filter {
                 status: Some(status),
-                teacher_id: None,
+                ..Filter::default()
             };
             let some = self.list(&filter).await;
             assert_eq!(some.contains(&self.ours), status == Status::Pending);
@@ -397,6 +397,7 @@ async fn a_list_of_numbers_dates_and_neither_goes_on_where_it_stopped() {
         Filter {
             teacher_id: Some("t".to_owned()),
             status: Some(Status::Success),
+            ..Filter::default()
         },
     ];
     for filter in filters {

@@ -9,6 +9,7 @@ mod budgets;
 mod foreign;
 mod model;
 mod reads;
+mod search;
 mod shares;
 mod writes;
 

@@ -32,6 +32,7 @@ fn of(teacher_id: Option<&str>, status: Option<Status>) -> Filter {
     Filter {
         teacher_id: teacher_id.map(str::to_owned),
         status,
+        ..Filter::default()
     }
 }
 

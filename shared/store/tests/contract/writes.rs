@@ -435,7 +435,7 @@ async fn whatever_a_text_holds_comes_back(store: Arc<dyn Store>) {
         assert_eq!(store.get(&id).await.unwrap(), Some(before.clone()));
         let filter = atelier_store::Filter {
             teacher_id: Some((*text).to_owned()),
-            status: None,
+            ..atelier_store::Filter::default()
         };
         assert_eq!(store.list(&filter, None, 10).await.unwrap(), [before]);
 

@@ -77,3 +77,11 @@ CREATE TABLE audit_names (
     actor TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- Prompts are in the indexes of the lists, so that a search reads no document that it does not find.
+ALTER TABLE assignments ADD COLUMN prompt TEXT AS (document ->> '$.prompt') VIRTUAL;
+DROP INDEX newest;
+CREATE INDEX newest ON assignments (created_at, id, prompt) WHERE status <> 'deleted';
+DROP INDEX newest_of_teacher;
+CREATE INDEX newest_of_teacher ON assignments (teacher_id, created_at, id, prompt)
+    WHERE teacher_id IS NOT NULL;

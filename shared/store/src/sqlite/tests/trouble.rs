@@ -192,3 +192,47 @@ async fn damage_under_a_running_store_is_told_and_spares_the_other_documents() {
     }
     assert!((1..100).contains(&damaged), "{damaged}");
 }
+
+/// A file system of its own, as large as a test needs; root may mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn of(size: &str) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .status();
+        assert!(mounted.unwrap().success(), "only root may mount");
+        Self(folder)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg(self.0.path())
+            .status();
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs to be root on Linux: conformance/run cargo test --workspace -- --include-ignored"]
+async fn a_disk_without_space_is_told_before_a_write_meets_it() {
+    let disk = SmallDisk::of("16m");
+    let path = disk.0.path().join("atelier.db");
+    let store = SqliteStore::open(&path).unwrap();
+    store.insert(&assignment("before")).await.unwrap();
+    store.ping().await.unwrap();
+    // Another program's file takes all that is left.
+    let other = disk.0.path().join("other");
+    let mut file = std::fs::File::create(&other).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    let error = store.ping().await.unwrap_err().to_string();
+    assert!(error.contains("no space left on its disk"), "{error}");
+    assert!(store.get("before").await.unwrap().is_some());
+    std::fs::remove_file(&other).unwrap();
+    drop(file);
+    store.ping().await.unwrap();
+    drop(store);
+}

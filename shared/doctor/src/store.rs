@@ -7,15 +7,13 @@ use atelier_store::guarantees::{self, Broken};
 use atelier_store::survey::{Nodes, Survey, survey};
 use atelier_store::{Indexes, Store, StoreError};
 
-use super::report::Finding;
+use crate::finding::Finding;
 
-pub(super) async fn examine(config: &StoreConfig) -> Vec<Finding> {
+/// Opens the store, and tries by writing whether it keeps its promises.
+pub async fn examine(config: &StoreConfig) -> Vec<Finding> {
     let found = match open(config).await {
         Ok(found) => found,
-        Err(error) => {
-            let words = format!("{error}. Check STORE_URL, its user, and the network's rules");
-            return vec![Finding::missing("store", words)];
-        }
+        Err(error) => return vec![away(&error)],
     };
     let (store, survey) = found;
     vec![
@@ -23,6 +21,25 @@ pub(super) async fn examine(config: &StoreConfig) -> Vec<Finding> {
         promises(store.as_ref()).await,
         indexes(&survey.missing_indexes),
     ]
+}
+
+/// Asks the open `store` of `config` what it is made of, and writes nothing. Whoever makes the indexes
+/// itself misses none.
+pub async fn read(store: &dyn Store, config: &StoreConfig, makes_indexes: bool) -> Vec<Finding> {
+    let surveyed = match store.ping().await {
+        Ok(()) => survey(config).await,
+        Err(error) => Err(error),
+    };
+    match surveyed {
+        Ok(survey) if makes_indexes => vec![nodes(survey.nodes)],
+        Ok(survey) => vec![nodes(survey.nodes), indexes(&survey.missing_indexes)],
+        Err(error) => vec![away(&error)],
+    }
+}
+
+fn away(error: &StoreError) -> Finding {
+    let words = format!("{error}. Check STORE_URL, its user, and the network's rules");
+    Finding::missing("store", words)
 }
 
 async fn open(config: &StoreConfig) -> Result<(Arc<dyn Store>, Survey), StoreError> {

@@ -1,22 +1,25 @@
-//! What a doctor says.
+//! What a check finds.
 
 use std::fmt;
 
 use serde::Serialize;
 
 /// How it is with one thing that is needed.
-#[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    /// What was tried.
-    what: String,
-    state: State,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was checked.
+    pub what: String,
+    /// How it is.
+    pub state: State,
     /// What was found, and what to do about it.
-    words: String,
+    pub words: String,
 }
 
+/// How it is with a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+pub enum State {
+    /// As it should be.
     Good,
     /// It works; an operator ought to know.
     Warning,
@@ -33,29 +36,33 @@ impl Finding {
         }
     }
 
-    pub(super) fn good(what: impl Into<String>, words: impl Into<String>) -> Self {
+    /// `what` is as it should be.
+    pub fn good(what: impl Into<String>, words: impl Into<String>) -> Self {
         Self::new(what, State::Good, words)
     }
 
-    pub(super) fn warning(what: impl Into<String>, words: impl Into<String>) -> Self {
+    /// `what` works; an operator ought to know.
+    pub fn warning(what: impl Into<String>, words: impl Into<String>) -> Self {
         Self::new(what, State::Warning, words)
     }
 
-    pub(super) fn missing(what: impl Into<String>, words: impl Into<String>) -> Self {
+    /// Without `what` nothing works.
+    pub fn missing(what: impl Into<String>, words: impl Into<String>) -> Self {
         Self::new(what, State::Missing, words)
     }
 }
 
-/// What a doctor says.
+/// All findings of an examination.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub struct Report {
     /// Whether nothing is missing.
-    pub(super) ok: bool,
+    pub ok: bool,
     findings: Vec<Finding>,
 }
 
 impl Report {
-    pub(super) fn of(findings: Vec<Finding>) -> Self {
+    /// A report of `findings`.
+    pub fn of(findings: Vec<Finding>) -> Self {
         Self {
             ok: findings.iter().all(|it| it.state != State::Missing),
             findings,
