@@ -107,7 +107,8 @@ fn words_of(panic: &Box<dyn Any + Send>) -> String {
     format!("panic: {}", words.unwrap_or("without words"))
 }
 
-fn log(problem: &Problem) {
+/// Logs why a request is not done.
+pub(crate) fn log(problem: &Problem) {
     let status = problem.status().as_u16();
     let cause = problem.cause().unwrap_or("-");
     match status {

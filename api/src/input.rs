@@ -260,6 +260,13 @@ impl<I> Checked<I> {
     }
 }
 
+/// The input that these values are, by their names.
+pub(crate) fn read_values<I: Input>(
+    values: impl IntoIterator<Item = (String, Value)>,
+) -> Checked<I> {
+    Fields::of_pairs(values).read()
+}
+
 /// The parameters of a request's query.
 #[derive(Debug)]
 pub(crate) struct Parameters<I>(pub(crate) I);

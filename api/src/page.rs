@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rust_embed::Embed;
+use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -74,7 +75,13 @@ pub(crate) fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
     let Some(file) = Files::get(path) else {
         return unknown();
     };
-    let etag = weak_etag(&file.metadata.sha256_hash());
+    let mut hash = file.metadata.sha256_hash();
+    let mut data = file.data;
+    if path.ends_with(".html") && app.gate.page().is_some() {
+        data = waiting_for_session(&data).into();
+        hash = Sha256::digest(&data).into();
+    }
+    let etag = weak_etag(&hash);
     let mut answer = HeaderMap::new();
     answer.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(value) = HeaderValue::from_str(&etag) {
@@ -91,7 +98,15 @@ pub(crate) fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
         return not_modified(answer);
     }
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
-    (answer, file.data.into_owned()).into_response()
+    (answer, data.into_owned()).into_response()
+}
+
+/// A view that shows nothing that depends on who is signed in until its script knows that, since what
+/// is shown already would move.
+fn waiting_for_session(html: &[u8]) -> Vec<u8> {
+    let html = String::from_utf8_lossy(html);
+    html.replacen("<body>", "<body data-session=\"unknown\">", 1)
+        .into_bytes()
 }
 
 /// The text of the file at `path`, which is to be filled in.

@@ -151,6 +151,11 @@ impl Problem {
         self.status
     }
 
+    /// In how many seconds to come back, where that is known.
+    pub(crate) const fn seconds_to_wait(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// Why, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()

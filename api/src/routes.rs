@@ -151,6 +151,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(
             "/s/{token}",
             get(shared::page)
+                .post(shared::submit)
                 .layer(from_fn(shared::keep_private))
                 .layer(from_fn_with_state(app.clone(), admit)),
         )

@@ -2,9 +2,11 @@
 //! answers checked; what else is in the document stays here. A link that is unknown, revoked or
 //! expired is answered as an assignment that does not exist.
 
+mod html;
 mod metadata;
 mod page;
 mod picture;
+mod preview;
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ use crate::problem::{FieldFault, Problem, Refused};
 use crate::share::{questions_of, right_count};
 use crate::view::VariantView;
 
-pub(crate) use page::page;
+pub(crate) use page::{page, submit};
 pub(crate) use picture::{__path_shared_image, shared_image};
 
 /// Pixels of a picture whose size is not known.
@@ -203,9 +205,19 @@ pub(crate) async fn check_answers(
         .charge(&subject::of_address(address))
         .await?;
     let (share, document) = token.open(&app).await?;
-    let sheet = checked.finish()?;
+    let verdict = check(&app, &share, &document, checked.finish()?).await?;
+    Ok(Json(verdict))
+}
+
+/// Checks answers, and keeps them where they bear a name.
+async fn check(
+    app: &App,
+    share: &Share,
+    document: &Assignment,
+    sheet: AnswerSheet,
+) -> Result<Verdict, Problem> {
     let mut answers = sheet.answers.map(|it| it.0).unwrap_or_default();
-    let questions: Vec<_> = questions_of(&document).collect();
+    let questions: Vec<_> = questions_of(document).collect();
     if answers.len() > questions.len() {
         return Err(more_answers_than_questions(answers.len(), questions.len()));
     }
@@ -218,13 +230,13 @@ pub(crate) async fn check_answers(
     let name = sheet.name.map(|name| name.0).unwrap_or_default();
     let kept = match name.is_empty() {
         true => false,
-        false => keep(&app, &share, name, answers, right.clone()).await?,
+        false => keep(app, share, name, answers, right.clone()).await?,
     };
-    Ok(Json(Verdict {
+    Ok(Verdict {
         right_count: right_count(&right),
         right,
         kept,
-    }))
+    })
 }
 
 fn more_answers_than_questions(answers: usize, questions: usize) -> Problem {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startAtelier } from "./support/atelier.js";
-import { assertSound, openPage, startBrowser } from "./support/browser.js";
+import { addPage, assertSound, openPage, startBrowser } from "./support/browser.js";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const QUESTIONS = [
@@ -109,15 +109,134 @@ test("the keyboard alone is enough, and what is right or wrong is said", async (
   assert.match(await page.locator(`#${await wrong.getAttribute("aria-describedby")}`).textContent(), /Wrong/);
 });
 
-test("without JavaScript the picture and the questions can be read", async () => {
-  const { address } = await shared();
+test("without JavaScript the questions are read, answered and checked", async () => {
+  const { assignment_id, address } = await shared();
   const plain = await openPage(browser, { javaScriptEnabled: false });
   await plain.goto(address);
   await plain.getByRole("heading", { name: "The planets" }).waitFor();
-  await plain.getByText("How many are there?").waitFor();
-  await plain.locator("noscript .notice").waitFor();
-  assert.ok(await plain.getByRole("button", { name: "Check answers" }).isDisabled());
+  await plain.getByLabel("Which planet is the largest?").fill("jupiter");
+  await plain.getByLabel("How many are there?").fill('nine "or" <so>');
+  await plain.getByLabel("Your name").fill("Ada");
+  await plain.getByRole("button", { name: "Check answers" }).click();
+  await plain.getByRole("status").filter({ hasText: "1 of 2 right. Your teacher can see it." }).waitFor();
+  const wrong = plain.getByLabel("How many are there?");
+  assert.equal(await wrong.inputValue(), 'nine "or" <so>');
+  assert.equal(await wrong.getAttribute("aria-invalid"), "true");
+  const { results } = await atelier.call("GET", `/assignments/${assignment_id}/results`);
+  assert.deepEqual(results.map(({ name, answers, right }) => ({ name, answers, right })), [{ name: "Ada", answers: ["jupiter", 'nine "or" <so>'], right: [true, false] }]);
+  await plain.getByRole("button", { name: "Clear answers for the next student" }).click();
+  await plain.getByRole("button", { name: "Clear answers" }).waitFor({ state: "hidden" });
+  assert.equal(await plain.getByLabel("Which planet is the largest?").inputValue(), "");
+  assert.doesNotMatch(plain.url(), /Ada|jupiter/);
   await plain.context().close();
+});
+
+test("without JavaScript answers that are not taken stay, with what is wrong", async () => {
+  const { address } = await shared();
+  const plain = await openPage(browser, { javaScriptEnabled: false });
+  await plain.goto(address);
+  const long = "x".repeat(501);
+  const response = await plain.request.post(address, { form: { answer: long, name: "Ada" } });
+  assert.equal(response.status(), 400);
+  const html = await response.text();
+  assert.match(html, /role="alert">`answers` must have answers of at most 500 characters\./);
+  assert.ok(html.includes(`value="${long}"`) && html.includes('value="Ada"'));
+  await plain.context().close();
+});
+
+test("what is typed is kept over a reload, and gone once it is sent", async () => {
+  const { address } = await shared();
+  const answer = page.getByLabel("Which planet is the largest?");
+  const name = page.getByLabel("Your name");
+  const clear = page.getByRole("button", { name: "Clear answers for the next student" });
+  await page.goto(address);
+  assert.ok(await clear.isHidden());
+  await answer.fill("Saturn");
+  await name.fill("Ada");
+  await page.reload();
+  await page.getByText("What was typed here before is still here.").waitFor();
+  assert.deepEqual([await answer.inputValue(), await name.inputValue()], ["Saturn", "Ada"]);
+  await page.getByRole("button", { name: "Check answers" }).click();
+  await page.getByText("0 of 2 right. Your teacher can see it.").waitFor();
+  assert.equal(await answer.inputValue(), "Saturn");
+  await page.reload();
+  await page.getByLabel("How many are there?").fill("8");
+  assert.deepEqual([await answer.inputValue(), await name.inputValue()], ["", ""]);
+  const kept = await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }));
+  for (const sent of ["Saturn", "Ada"]) assert.ok(!kept.includes(sent), kept);
+  // A new tab at the same computer has nothing of it.
+  const next = await addPage(page.context());
+  await next.goto(address);
+  assert.equal(await next.getByLabel("How many are there?").inputValue(), "");
+  await next.close();
+});
+
+test("the next student starts with an empty page", async () => {
+  const { address } = await shared();
+  await page.goto(address);
+  await page.getByLabel("Which planet is the largest?").fill("Jupiter");
+  await page.getByLabel("Your name").fill("Ada");
+  await page.keyboard.press("Enter");
+  await page.getByText("1 of 2 right. Your teacher can see it.").waitFor();
+  await page.getByRole("button", { name: "Clear answers for the next student" }).click();
+  await page.getByRole("status").filter({ hasText: "The answers are cleared." }).waitFor();
+  assert.equal(await page.getByLabel("Which planet is the largest?").inputValue(), "");
+  assert.equal(await page.getByLabel("Your name").inputValue(), "");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "answer-0");
+  assert.equal(await page.locator(".verdict").allTextContents().then((all) => all.join("")), "");
+});
+
+test("answers that could not be sent stay, also over a reload", async () => {
+  const { address } = await shared();
+  await page.goto(address);
+  const answer = page.getByLabel("Which planet is the largest?");
+  await answer.fill("Jupiter");
+  await page.context().setOffline(true);
+  await page.getByRole("button", { name: "Check answers" }).click();
+  await page.getByRole("alert").filter({ hasText: "No answer came." }).waitFor();
+  assert.equal(await answer.inputValue(), "Jupiter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "check");
+  await page.context().setOffline(false);
+  await page.reload();
+  await page.getByText("What was typed here before is still here.").waitFor();
+  assert.equal(await answer.inputValue(), "Jupiter");
+});
+
+test("a browser that forbids storage shows and checks all the same", async () => {
+  const { address } = await shared();
+  await page.addInitScript(() => {
+    for (const storage of ["localStorage", "sessionStorage"]) {
+      Object.defineProperty(window, storage, { get: () => { throw new DOMException("forbidden", "SecurityError"); } });
+    }
+  });
+  await page.goto(address);
+  await page.getByLabel("Which planet is the largest?").fill("Jupiter");
+  await page.getByRole("button", { name: "Check answers" }).click();
+  await page.getByText("1 of 2 right.").waitFor();
+});
+
+test("questions without a picture, and a picture without questions, show what there is", async () => {
+  const questions = await shared({ prompt: "", title: "Only questions", question_answers: JSON.stringify(QUESTIONS) });
+  await page.goto(questions.address);
+  await page.getByLabel("How many are there?").fill("8");
+  assert.equal(await page.locator("img, .stage").count(), 0);
+  const picture = await shared({ prompt: "Only a picture" });
+  await page.goto(picture.address);
+  await page.getByRole("heading", { name: "Look at the picture" }).waitFor();
+  await page.getByRole("img", { name: "The picture of this assignment" }).evaluate((image) => image.decode());
+  assert.equal(await page.locator("form, input, button").count(), 0);
+});
+
+test("the first question is in sight with the picture, on a phone and beside it", async () => {
+  const { address } = await shared();
+  for (const [width, height] of [[320, 568], [390, 844], [740, 360], [768, 1024], [1280, 720]]) {
+    await page.setViewportSize({ width, height });
+    await page.goto(address);
+    const label = await page.getByText("Which planet is the largest?").boundingBox();
+    assert.ok(label.y + label.height <= height, `the question ends at ${label.y + label.height} of ${width} x ${height}`);
+    const picture = await page.getByRole("img", { name: "The picture of: The planets" }).boundingBox();
+    assert.ok(picture.y < label.y && picture.height <= height, `${picture.height} of ${height}`);
+  }
 });
 
 test("a picture that is still pending turns up without a reload", async () => {

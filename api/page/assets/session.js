@@ -43,14 +43,21 @@ async function start() {
   } catch {
     known = kept.get(ME_KEY, EVERYBODY);
   }
-  if (!known.sign_in) return known;
+  if (!known.sign_in) {
+    reveal();
+    return known;
+  }
   if (!known.signed_in) {
-    if (!goToSignIn()) tellNotKept();
+    if (!goToSignIn()) {
+      reveal();
+      tellNotKept();
+    }
     return never;
   }
   arrived();
   belongTo(known.subject);
   showAccount(known);
+  reveal();
   if (!known.roles.length) {
     tellNoAccess(known);
     return never;
@@ -58,6 +65,11 @@ async function start() {
   restoreTyped();
   renew(known);
   return known;
+}
+
+/** Shows what waited until it is known who is signed in. */
+function reveal() {
+  delete document.body.dataset.session;
 }
 
 /** True if `known` has one of the roles. */

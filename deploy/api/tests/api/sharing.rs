@@ -1,5 +1,6 @@
 //! Links for students: what they show, what they do not, and what becomes of the answers.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use atelier_domain::share::MAX_RESULTS;
@@ -485,5 +486,119 @@ async fn every_teacher_of_a_class_has_a_link_of_another_token() {
             (&Value::Null, &json!([]))
         );
         assert_eq!(view["status"], "no_image");
+    }
+}
+
+/// Sends the form of a student's page, as a browser without JavaScript does.
+async fn submit(world: &World, token: &str, form: &str) -> Response {
+    let call = world
+        .call(Method::POST, &format!("/s/{token}"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.to_owned());
+    call.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_form_of_the_page_is_checked_without_javascript() {
+    let world = World::start().await;
+    assign(&world, ID).await;
+    let token = share(&world, ID).await;
+    let answer = submit(
+        &world,
+        &token,
+        "answer=Saturn&answer=+8.&answer=a%26b&name=Ada",
+    )
+    .await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(answer.headers()["x-robots-tag"], "noindex, nofollow");
+    let html = everything(answer).await;
+    assert!(html.contains("1 of 3 right. Your teacher can see it."));
+    assert!(html.contains("value=\"a&amp;b\""));
+    for secret in [PROMPT, ANSWER, ALTERNATIVE, TEACHER, ID] {
+        assert!(!html.contains(secret), "{secret}");
+    }
+    let seen = results(&world, ID).await;
+    assert_eq!(
+        seen["results"][0]["answers"],
+        json!(["Saturn", " 8.", "a&b"])
+    );
+    let practice = submit(&world, &token, "answer=Saturn").await;
+    assert!(everything(practice).await.contains("0 of 3 right.<"));
+    assert_eq!(results(&world, ID).await["links"][0]["results"], 1);
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_taken_comes_back_with_what_was_typed() {
+    let world = World::with(&[("ANSWER_LIMIT_PER_MINUTE", "2")]).await;
+    assign(&world, ID).await;
+    let token = share(&world, ID).await;
+    let long = "x".repeat(501);
+    for (form, words) in [
+        (
+            format!("answer={long}"),
+            "answers of at most 500 characters",
+        ),
+        (
+            "answer=Saturn&teacher=me".to_owned(),
+            "`teacher` is not known here.",
+        ),
+    ] {
+        let answer = submit(&world, &token, &format!("{form}&name=Ada")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let html = answer.text().await.unwrap();
+        assert!(
+            html.contains(words) && html.contains("value=\"Ada\""),
+            "{html}"
+        );
+    }
+    // The minute may end meanwhile, but not twice.
+    let mut limited = None;
+    for _ in 0..5 {
+        let answer = submit(&world, &token, "answer=Saturn").await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            limited = Some(answer);
+        }
+    }
+    let answer = limited.unwrap();
+    assert!(answer.headers().contains_key("retry-after"));
+    let html = answer.text().await.unwrap();
+    assert!(html.contains("2 times a minute") && html.contains("value=\"Saturn\""));
+    assert_eq!(results(&world, ID).await["results"], json!([]));
+}
+
+#[tokio::test]
+async fn a_student_gets_a_page_whatever_is_the_matter() {
+    let world = World::start().await;
+    assign(&world, ID).await;
+    let token = share(&world, ID).await;
+    let unknown = "u".repeat(32);
+    for answer in [
+        world.get(&format!("/s/{unknown}")).await,
+        world.get("/s/half-a-link").await,
+        submit(&world, &unknown, "answer=Saturn").await,
+        submit(&world, "half-a-link", "answer=Saturn").await,
+    ] {
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        let html = everything(answer).await;
+        assert!(html.contains("<h1>This link opens nothing</h1>"), "{html}");
+    }
+    let json = world
+        .post(&format!("/s/{token}"), &json!({"answers": []}))
+        .await;
+    assert_eq!(json.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    world.store.away.store(true, Ordering::Relaxed);
+    for answer in [
+        world.get(&format!("/s/{token}")).await,
+        submit(&world, &token, "answer=Saturn").await,
+    ] {
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"));
+        let html = everything(answer).await;
+        assert!(html.contains("<h1>This link cannot be opened now</h1>"));
+        assert!(
+            html.contains("Please try again in a moment. Reference: "),
+            "{html}"
+        );
     }
 }
