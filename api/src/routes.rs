@@ -19,7 +19,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::admission::admit;
 use crate::app::App;
 use crate::correlation::correlate;
-use crate::fleet::{self, control, dead_letters};
+use crate::fleet::{self, control, dead_letters, pause};
 use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
 use crate::origin::refuse_other_sites;
@@ -72,7 +72,10 @@ fn students_calls() -> Calls {
 fn operators_calls() -> Calls {
     Calls::none()
         .open_to(Access::OPERATORS, routes!(fleet::fleet_json))
+        .open_to(Access::OPERATORS, routes!(pause::pause))
+        .open_to(Access::OPERATORS, routes!(pause::resume))
         .open_to(Access::OPERATORS, routes!(dead_letters::list))
+        .open_to(Access::OPERATORS, routes!(dead_letters::redrive_all))
         .open_to(Access::OPERATORS, routes!(dead_letters::drop_dead_letter))
         .open_to(Access::OPERATORS, routes!(dead_letters::redrive))
         .open_to(Access::OPERATORS, routes!(audit_log::read))

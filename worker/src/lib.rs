@@ -8,6 +8,7 @@ pub mod budget;
 mod concurrency;
 pub mod config;
 mod error;
+mod fleet_pause;
 pub mod generate;
 pub mod health;
 mod heartbeat;

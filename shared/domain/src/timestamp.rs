@@ -47,6 +47,13 @@ impl Timestamp {
         Self(self.0.min(other.0))
     }
 
+    /// From the form of RFC 3339, as in `2026-11-29T17:30:00+01:00`; `None` where it is another.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let format = &time::format_description::well_known::Rfc3339;
+        let read = time::OffsetDateTime::parse(text, format).ok()?;
+        Some(Self::from_seconds(read.unix_timestamp_nanos() as f64 / 1e9))
+    }
+
     /// In the form of RFC 3339, to the second, in UTC.
     pub fn rfc3339(self) -> String {
         time::OffsetDateTime::from_unix_timestamp(self.0 as i64)

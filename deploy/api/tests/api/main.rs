@@ -10,6 +10,7 @@ mod inputs;
 mod overload;
 mod ownership;
 mod pages;
+mod pause;
 mod private_pictures;
 mod provider;
 mod reads;

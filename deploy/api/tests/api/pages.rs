@@ -104,6 +104,17 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             "post",
             "200 400 403 404 408 413 415 429 500 503",
         ),
+        (
+            "/fleet/pause",
+            "post",
+            "200 400 401 403 408 413 415 500 503",
+        ),
+        ("/fleet/resume", "post", "204 401 403 500 503"),
+        (
+            "/fleet/dead-letters:redrive",
+            "post",
+            "200 400 401 403 408 409 413 415 500 503",
+        ),
         ("/health/ready", "get", "200 503"),
     ] {
         let responses = &openapi["paths"][path][method]["responses"];

@@ -41,6 +41,9 @@ pub const BUDGET_LEFT: &str = "atelier.budget_left";
 pub const OLDEST_PENDING: &str = "atelier.oldest_pending";
 /// 1 while a worker is paused by an outage, else 0.
 pub const PAUSED: &str = "atelier.paused";
+/// 1 while a worker takes no jobs since an operator paused the fleet, else 0. [`PAUSED`] is 0 then
+/// unless there is an outage, too.
+pub const FLEET_PAUSED: &str = "atelier.fleet_paused";
 
 /// The instruments. Where no collector is configured they do nothing.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub struct Metrics {
     oldest_pending: Gauge<f64>,
     /// See [`PAUSED`].
     pub paused: Gauge<u64>,
+    /// See [`FLEET_PAUSED`].
+    pub fleet_paused: Gauge<u64>,
 }
 
 /// The instruments of this process; [`crate::telemetry::start`] must have run before.
@@ -92,6 +97,7 @@ pub fn get() -> &'static Metrics {
             budget_left: meter.f64_gauge(BUDGET_LEFT).with_unit("USD").build(),
             oldest_pending: meter.f64_gauge(OLDEST_PENDING).with_unit("s").build(),
             paused: meter.u64_gauge(PAUSED).build(),
+            fleet_paused: meter.u64_gauge(FLEET_PAUSED).build(),
         }
     });
     &METRICS

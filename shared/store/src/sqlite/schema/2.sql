@@ -77,3 +77,9 @@ CREATE TABLE audit_names (
     actor TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- The pause of the fleet, if there is one.
+CREATE TABLE fleet_pause (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    pause TEXT NOT NULL
+);
