@@ -162,6 +162,17 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             "post",
             "200 400 403 404 408 413 415 429 500 503",
         ),
+        (
+            "/fleet/pause",
+            "post",
+            "200 400 401 403 408 413 415 500 503",
+        ),
+        ("/fleet/resume", "post", "204 401 403 500 503"),
+        (
+            "/fleet/dead-letters:redrive",
+            "post",
+            "200 400 401 403 408 409 413 415 500 503",
+        ),
         ("/health/ready", "get", "200 431 503"),
         ("/auth/me", "get", "200 401 503"),
         ("/auth/sign-out", "post", "200 403"),
