@@ -52,7 +52,7 @@ async fn an_unknown_address_is_a_page_for_people_and_a_problem_for_programs() {
         let page = browser.send().await.unwrap();
         assert_eq!(page.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
-        assert!(page.text().await.unwrap().contains("href=\"/\""));
+        assert!(page.text().await.unwrap().contains("To the start"));
         let program = world.get(path).await;
         assert_eq!(program.status(), StatusCode::NOT_FOUND, "{path}");
         let kind = &program.headers()["content-type"];
