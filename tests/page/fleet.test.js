@@ -106,6 +106,7 @@ test("any other fault can be put together, and a bad one is refused in words", a
   await atelier.mend();
 });
 
+const wrong = () => page.getByRole("region", { name: "What is wrong now" });
 const letters = () => page.getByRole("region", { name: "Dead letters" });
 const waiting = async () => (await atelier.call("GET", "/fleet/dead-letters")).messages;
 
@@ -164,7 +165,7 @@ test("an operator pauses the fleet with a reason and resumes it, and what waits 
   await pause.getByRole("button", { name: "Pause the fleet" }).click();
   await pause.getByText("Paused by nobody since").waitFor();
   await pause.getByText("The bucket moves.").waitFor();
-  await page.getByText("An operator has paused the fleet: workers take no new jobs.").waitFor();
+  await wrong().getByText("An operator has paused the fleet: workers take no new jobs.").waitFor();
   await until(async () => (await atelier.call("GET", "/fleet.json")).workers.every(({ fleet_paused }) => fleet_paused));
   const { assignment_id } = await atelier.make({ prompt: "A patient lighthouse", teacher_id: "Ms. Okafor" }, { final: false });
   await page.getByRole("region", { name: "Fairness" }).getByRole("row", { name: /Ms\. Okafor/ }).waitFor();
@@ -188,25 +189,24 @@ test("a time that is over is refused in words, and the fleet is not paused", asy
 test("an outage is told with its service, its cause and what to do", async () => {
   await atelier.fault({ service: "s3", kind: "denied" });
   await atelier.make({ prompt: "A bridge that is denied" }, { final: false });
-  const wrong = page.getByRole("region", { name: "What is wrong now" });
-  await wrong.getByText(/1 of 1 workers is paused by an outage of the bucket: /).waitFor({ timeout: 30000 });
-  await wrong.getByText("Fix the bucket, the permission or the key").waitFor();
-  await wrong.getByText("outage_of_bucket").waitFor();
+  await wrong().getByText(/1 of 1 workers is paused by an outage of the bucket: /).waitFor({ timeout: 30000 });
+  await wrong().getByText("Fix the bucket, the permission or the key").waitFor();
+  await wrong().getByText("outage_of_bucket").waitFor();
   const workers = page.getByRole("region", { name: "Workers by host" });
   await workers.locator("summary").click();
   await workers.getByText(/^Paused by an outage of the bucket since/).waitFor();
   await workers.getByText(/calls at a time, breaker closed/).first().waitFor();
   await atelier.mend();
-  await wrong.getByText("Nothing that this page knows of.").waitFor({ timeout: 60000 });
+  await wrong().getByText("Nothing that this page knows of.").waitFor({ timeout: 60000 });
 });
 
 test("the page says that the fleet cannot be read, and goes on by itself", async () => {
-  await page.getByText("Nothing that this page knows of.").waitFor();
+  await wrong().getByText("Nothing that this page knows of.").waitFor();
   const problem = { status: 503, title: "Service Unavailable", detail: "The assignments cannot be reached right now." };
   await page.route("**/fleet.json", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify(problem) }));
-  await page.getByText("The fleet cannot be read: The assignments cannot be reached right now. What follows is of").waitFor();
+  await wrong().getByText("The fleet cannot be read: The assignments cannot be reached right now. What follows is of").waitFor();
   await page.unroute("**/fleet.json");
-  await page.getByText("Nothing that this page knows of.").waitFor({ timeout: 30000 });
+  await wrong().getByText("Nothing that this page knows of.").waitFor({ timeout: 30000 });
 });
 
 test("the calls and their description are a click away", async () => {
