@@ -38,6 +38,50 @@ async fn every_view_is_served_under_a_strict_policy() {
 }
 
 #[tokio::test]
+async fn an_unknown_address_is_a_page_for_people_and_a_problem_for_programs() {
+    let world = World::start().await;
+    for path in [
+        "/no/such/view",
+        "/show/extra",
+        "/complete/a/b",
+        "/S",
+        "//x.test/",
+    ] {
+        let call = world.call(Method::GET, path);
+        let browser = call.header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let page = browser.send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        assert!(page.text().await.unwrap().contains("To the start"));
+        let program = world.get(path).await;
+        assert_eq!(program.status(), StatusCode::NOT_FOUND, "{path}");
+        let kind = &program.headers()["content-type"];
+        assert_eq!(kind, "application/problem+json");
+    }
+    let call = world.call(Method::GET, "/s/").header("accept", "text/html");
+    let page = call.send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::NOT_FOUND);
+    assert!(!page.text().await.unwrap().contains("To the start"));
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_leads_to_the_same_page_and_nowhere_else() {
+    let world = World::start().await;
+    for (path, to) in [
+        ("/show/?status=failed", "/show?status=failed"),
+        ("/complete/", "/complete"),
+        ("/complete/an-id/", "/complete/an-id"),
+        ("/complete/%5C%5Cx.test/", "/complete/%5C%5Cx.test"),
+        ("/fleet/", "/fleet"),
+        ("/s/token/", "/s/token"),
+    ] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT, "{path}");
+        assert_eq!(answer.headers()["location"], to);
+    }
+}
+
+#[tokio::test]
 async fn the_reading_page_loads_nothing_from_other_hosts() {
     let world = World::start().await;
     let answer = world.get("/docs/").await;
@@ -104,6 +148,11 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
         (
             "/assignments/{id}/results",
             "delete",
+            "200 400 401 403 404 500 503",
+        ),
+        (
+            "/assignments/{id}/share/qr.svg",
+            "get",
             "200 400 401 403 404 500 503",
         ),
         ("/shared/{token}", "get", "200 404 500 503"),

@@ -202,6 +202,36 @@ async fn the_link_is_the_same_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn the_link_that_lives_has_a_qr_code() {
+    let world = World::start().await;
+    assign(&world, ID).await;
+    let path = format!("/assignments/{ID}/share/qr.svg");
+    assert_eq!(world.get(&path).await.status(), StatusCode::NOT_FOUND);
+    share(&world, ID).await;
+    let first = world.get(&path).await;
+    assert_eq!(first.status(), StatusCode::OK);
+    assert_eq!(first.headers()["content-type"], "image/svg+xml");
+    assert_eq!(first.headers()["cache-control"], "no-store");
+    let first = first.text().await.unwrap();
+    assert!(first.contains("<svg"), "{first}");
+    world.delete(&format!("/assignments/{ID}/share")).await;
+    assert_eq!(world.get(&path).await.status(), StatusCode::NOT_FOUND);
+    share(&world, ID).await;
+    let second = world.get(&format!("{path}?link=2")).await;
+    assert_ne!(second.text().await.unwrap(), first);
+    for (query, status) in [
+        ("?link=1", StatusCode::NOT_FOUND),
+        ("?link=0", StatusCode::BAD_REQUEST),
+        ("?links=1", StatusCode::BAD_REQUEST),
+    ] {
+        let answer = world.get(&format!("{path}{query}")).await;
+        assert_eq!(answer.status(), status, "{query}");
+    }
+    let unknown = world.get("/assignments/unknown/share/qr.svg").await;
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_link_that_does_not_live_is_as_an_assignment_that_does_not_exist() {
     let world = World::start().await;
     let unknown = problem(world.get("/assignments/unknown").await).await;
