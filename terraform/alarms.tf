@@ -5,7 +5,7 @@ locals {
   # Alarms on one metric, told apart by name.
   service_alarms = {
     workers-paused = {
-      description = "A worker is paused: it met a fault that would fail every job, and probes. Its log says which."
+      description = "A worker is paused: it met a fault that would fail every job, and probes. Its log and /fleet say which. A pause by an operator does not ring."
       namespace   = local.metrics.namespace, metric = local.metrics.paused, stat = "Maximum"
       dimensions  = { (local.service_dimension) = "atelier-worker" }
       periods     = 5

@@ -23,6 +23,7 @@ locals {
     oldest_pending      = "atelier.oldest_pending"
     paused              = "atelier.paused"
     http_duration       = "http.server.request.duration"
+    fleet_paused        = "atelier.fleet_paused"
   }
 
   # The collector's dimension that tells the two services apart.
@@ -395,7 +396,7 @@ locals {
     { title = "Jobs by result", metrics = [for result in ["success", "failed", "released"] : concat([local.metrics.namespace, local.metrics.jobs, "result", result], local.worker)] },
     { title = "Variants and AVIFs by result", metrics = [for result in ["made", "failed", "given_up"] : concat([local.metrics.namespace, local.metrics.renditions, "result", result], local.worker)] },
     { title = "Time in each stage (s)", stat = "Average", metrics = concat([concat([local.metrics.namespace, local.metrics.queue_wait], local.worker)], [for dimensions in local.of_stage : concat([local.metrics.namespace, local.metrics.stage_duration], dimensions)]) },
-    { title = "Slots", stat = "Average", metrics = [for name in [local.metrics.slots, local.metrics.slots_in_use, local.metrics.paused] : concat([local.metrics.namespace, name], local.worker)] },
+    { title = "Slots", stat = "Average", metrics = [for name in [local.metrics.slots, local.metrics.slots_in_use, local.metrics.paused, local.metrics.fleet_paused] : concat([local.metrics.namespace, name], local.worker)] },
     { title = "Model: calls and throttles", metrics = [for name in [local.metrics.model_calls, local.metrics.throttles] : concat([local.metrics.namespace, name], local.worker)] },
     { title = "Model: spend (USD)", period = 3600, metrics = [concat([local.metrics.namespace, local.metrics.model_cost], local.worker)] },
     { title = "Guardrail: prompts declined", metrics = [concat([local.metrics.namespace, local.metrics.guardrail], local.worker)] },

@@ -62,8 +62,9 @@ struct EntryView {
     name: Option<String>,
     /// What was done.
     action: Action,
-    /// To what: the id of an assignment (also for its links and results) or a dead letter, the name
-    /// of a key, or the SHA-256 of a teacher's id. Empty where the action says it all.
+    /// To what: the id of an assignment (also for its links and results) or a dead letter, the cause of
+    /// several, the name of a key, or the SHA-256 of a teacher's id. Empty where the action says it
+    /// all.
     what: String,
     /// `begun` is written before the action. Another entry follows where it failed, or where it took
     /// long and is done.
@@ -187,6 +188,15 @@ impl Noted {
         if let Err(error) = app.store().append_audit(&failed).await {
             let action = failed.action.as_str();
             tracing::warn!(%error, action, "the audit log does not say that it was not done");
+        }
+    }
+
+    /// Writes that the action is done, with how much of what, as far as that can be written.
+    pub(crate) async fn done(self, app: &App, counts: BTreeMap<String, u64>) {
+        let done = self.0.ended(Outcome::Done, counts);
+        if let Err(error) = app.store().append_audit(&done).await {
+            let action = done.action.as_str();
+            tracing::warn!(%error, action, "the audit log does not say how much was done");
         }
     }
 

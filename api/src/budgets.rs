@@ -59,6 +59,13 @@ pub(crate) struct BudgetReader {
     cheapest: MicroUsd,
 }
 
+impl BudgetView {
+    /// Whether the fleet's budget is used up.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.fleet.as_ref().is_some_and(|fleet| fleet.used_up)
+    }
+}
+
 impl BudgetReader {
     /// `cheapest` is what the cheapest model costs.
     pub(crate) fn new(store: Arc<dyn Store>, budgets: Budgets, cheapest: MicroUsd) -> Self {
@@ -107,6 +114,11 @@ impl BudgetReader {
         );
         let wait = tomorrow.since(now).as_secs_f64().ceil() as u64;
         Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, words).retry_after(wait))
+    }
+
+    /// Whether each teacher has a budget.
+    pub(crate) const fn has_teachers(&self) -> bool {
+        self.budgets.teacher.is_some()
     }
 
     /// What is left now.

@@ -1,11 +1,16 @@
-//! What the operator sees: the queue, the workers, the last 15 minutes, the dead letters.
+//! What the operator sees: what is wrong, the queue, the workers, the last 15 minutes, the teachers'
+//! shares, the dead letters.
 
 pub(crate) mod control;
 pub(crate) mod dead_letters;
+mod findings;
+pub(crate) mod pause;
+mod teachers;
+mod workers;
 
 use std::sync::Arc;
 
-use atelier_domain::heartbeat::{Heartbeat, SILENCE};
+use atelier_domain::heartbeat::SILENCE;
 use atelier_domain::history::{Sample, Totals};
 use atelier_domain::timestamp::Timestamp;
 use axum::Json;
@@ -21,16 +26,28 @@ use crate::budgets::BudgetView;
 use crate::identity::access::Access;
 use crate::page;
 use crate::problem::{Problem, Refused};
+use findings::{Finding, Seen, findings};
+use pause::PauseView;
+use teachers::{Fairness, Spending};
+use workers::WorkerView;
 
 /// The state of the fleet. Points in time are seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Fleet {
     /// When this was so.
     now: f64,
+    /// What is wrong now, what stops most first.
+    findings: Vec<Finding>,
+    /// An operator's pause of the fleet; `null` where there is none.
+    paused: Option<PauseView>,
     /// The queue.
     queue: QueueView,
     /// Workers that spoke lately.
-    workers: Vec<HeartbeatView>,
+    workers: Vec<WorkerView>,
+    /// How what is pending is divided among teachers.
+    fairness: Fairness,
+    /// What pictures cost today, by teacher.
+    spending: Spending,
     /// The last 15 minutes, a sample every 5 s, the oldest first.
     samples: Vec<Sample>,
     /// All since this process began to watch, and up to 15 minutes before.
@@ -59,63 +76,48 @@ struct QueueView {
     dead_letters: u64,
 }
 
-/// A worker's last heartbeat.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Worker)]
-struct HeartbeatView {
-    worker: String,
-    started_at: f64,
-    at: f64,
-    slots: u32,
-    slots_in_use: u32,
-    paused: bool,
-    throttles: u64,
-    model_calls: u64,
-    jobs_finished: u64,
-    resident_bytes: u64,
-}
-
-impl From<Heartbeat> for HeartbeatView {
-    fn from(it: Heartbeat) -> Self {
-        Self {
-            worker: it.worker,
-            started_at: it.started_at.seconds(),
-            at: it.at.seconds(),
-            slots: it.slots,
-            slots_in_use: it.slots_in_use,
-            paused: it.paused,
-            throttles: it.throttles,
-            model_calls: it.model_calls,
-            jobs_finished: it.jobs_finished,
-            resident_bytes: it.resident_bytes,
-        }
-    }
-}
-
 /// The state of the fleet.
 #[utoipa::path(get, path = "/fleet.json", tag = "fleet", operation_id = "get_fleet", responses(
     (status = 200, description = "The state of the fleet.", body = Fleet), Refused<500>, Refused<503>,
 ))]
 pub(crate) async fn fleet_json(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let now = Timestamp::now();
-    let mut workers = app.store().heartbeats(now - SILENCE).await?;
-    workers.sort_by(|one, other| one.worker.cmp(&other.worker));
-    let depths = app.findings.history.depths();
-    let oldest = app.findings.throughput.latest().oldest_pending;
+    let (store, history) = (app.store(), &app.findings.history);
+    let (mut workers, paused, fairness, spending, budget) = tokio::try_join!(
+        store.heartbeats(now - SILENCE),
+        pause::present(store),
+        teachers::fairness(store, now),
+        teachers::spending(store, history, now, app.budgets.has_teachers()),
+        app.budgets.view(None),
+    )?;
+    workers.sort_by(|one, other| (&one.host, &one.worker).cmp(&(&other.host, &other.worker)));
+    let depths = history.depths();
+    let oldest_pending = app.findings.throughput.latest().oldest_pending;
     let fleet = Fleet {
         now: now.seconds(),
+        findings: findings(&Seen {
+            now,
+            workers: &workers,
+            paused_since: paused.as_ref().map(|pause| pause.since),
+            oldest_pending,
+            dead_letters: depths.dead_letters,
+            budget_is_used_up: budget.is_used_up(),
+        }),
+        paused,
         queue: QueueView {
             visible: depths.visible,
             in_flight: depths.in_flight,
             delayed: depths.delayed,
-            oldest_seconds: oldest.map(|at| now.since(at).as_secs_f64()),
+            oldest_seconds: oldest_pending.map(|at| now.since(at).as_secs_f64()),
             dead_letters: depths.dead_letters,
         },
         workers: workers.into_iter().map(Into::into).collect(),
-        samples: app.findings.history.samples(),
-        totals: app.findings.history.totals(),
-        done_per_minute: app.findings.history.done_per_minute(now),
-        budget: app.budgets.view(None).await?,
+        fairness,
+        spending,
+        samples: history.samples(),
+        totals: history.totals(),
+        done_per_minute: history.done_per_minute(now),
+        budget,
         control: app.config.control.is_some(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(fleet)).into_response())

@@ -156,6 +156,11 @@ impl Problem {
         self.retry_after
     }
 
+    /// What is the matter, in plain words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Why, for the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()

@@ -183,7 +183,7 @@ async fn begin(
 async fn forget_at_cdn(app: &App, seen: &Assignment) -> Result<(), Problem> {
     let id = &seen.assignment_id;
     let reference = format!("{id}-round-{}", seen.round);
-    let keys = pictures::keys(id);
+    let keys = pictures::keys(seen);
     let invalidated = app.services.cdn.invalidate(&keys, &reference).await;
     invalidated.map_err(|error| {
         Problem::away(

@@ -20,7 +20,7 @@ use crate::admission::admit;
 use crate::app::App;
 use crate::correlation::correlate;
 use crate::description::complete;
-use crate::fleet::{self, control, dead_letters};
+use crate::fleet::{self, control, dead_letters, pause};
 use crate::identity::access::Access;
 use crate::identity::calls::{Calls, describe_schemes};
 use crate::notice::Notice;
@@ -82,7 +82,10 @@ fn students_calls() -> Calls {
 fn operators_calls() -> Calls {
     Calls::none()
         .open_to(Access::OPERATORS, routes!(fleet::fleet_json))
+        .open_to(Access::OPERATORS, routes!(pause::pause))
+        .open_to(Access::OPERATORS, routes!(pause::resume))
         .open_to(Access::OPERATORS, routes!(dead_letters::list))
+        .open_to(Access::OPERATORS, routes!(dead_letters::redrive_all))
         .open_to(Access::OPERATORS, routes!(dead_letters::drop_dead_letter))
         .open_to(Access::OPERATORS, routes!(dead_letters::redrive))
         .open_to(Access::OPERATORS, routes!(audit_log::read))

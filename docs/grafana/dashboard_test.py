@@ -29,6 +29,7 @@ PROGRAM = sys.argv.pop(1) if len(sys.argv) > 1 else None
 FILLED_IN = {"$__rate_interval": "5m"}
 LABELS = {
     "atelier_jobs": {"result", "code"},
+    "atelier_renditions": {"result"},
     "atelier_stage_duration_seconds": {"stage"},
     "atelier_alerts": {"code"},
     "atelier_throttles": {"model"},

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_cloud::dead_letters::{DeadLetters, MAX_SEARCHED};
+use atelier_cloud::dead_letters::{DeadLetter, DeadLetters, MAX_SEARCHED};
 use atelier_cloud::queue::{MAX_RECEIVE, Message, Queue, QueueError};
 use atelier_domain::assignment::Status;
+use atelier_domain::dead_letter::Cause;
 use atelier_domain::failure::Failure;
+use atelier_domain::heartbeat::shortened;
 use atelier_domain::job::Job;
 use atelier_domain::timestamp::Timestamp;
 use atelier_store::{Store, StoreError};
@@ -24,6 +26,9 @@ const VISIBILITY: Duration = Duration::from_secs(60);
 /// Between two rounds while dead letters stay. They are visible meanwhile, to alarms and to
 /// operators' own tools.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// The longest words of a cause, in characters.
+const MAX_WORDS: usize = 300;
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -43,8 +48,8 @@ enum Disposition {
     Delete,
     /// A worker holds its assignment: it is looked at again later.
     Later,
-    /// It is no job of ours: an operator has to look.
-    Stay,
+    /// It is no job of ours: an operator has to look. With the cause in words.
+    Stay(Cause, String),
 }
 
 /// The loop that reads the dead letters.
@@ -101,14 +106,8 @@ impl DeadLetterReader {
                         self.staying.remove(&message.id);
                     }
                     Disposition::Later => {}
-                    Disposition::Stay => {
-                        if self.staying.keep(message.clone()) {
-                            let message = &message.id;
-                            tracing::warn!(
-                                message,
-                                "a dead letter of no readable assignment stays"
-                            );
-                        }
+                    Disposition::Stay(cause, words) => {
+                        self.keep(&message, cause, words);
                         staying.push(message);
                     }
                 }
@@ -118,13 +117,41 @@ impl DeadLetterReader {
         Ok(staying.len())
     }
 
-    async fn settle(&self, message: &Message) -> Result<Disposition, StoreError> {
-        let Ok(job) = Job::from_body(&message.body) else {
-            return Ok(Disposition::Stay);
+    fn keep(&self, message: &Message, cause: Cause, words: String) {
+        let letter = DeadLetter {
+            message: message.clone(),
+            cause,
+            words: shortened(&words, MAX_WORDS),
         };
-        let document = match self.store.get(&job.assignment_id).await {
+        if self.staying.keep(letter) {
+            let (message, cause) = (&message.id, cause.code());
+            tracing::warn!(
+                message,
+                cause,
+                "a dead letter of no readable assignment stays"
+            );
+        }
+    }
+
+    async fn settle(&self, message: &Message) -> Result<Disposition, StoreError> {
+        let job = match Job::from_body(&message.body) {
+            Ok(job) => job,
+            Err(error) => {
+                let words = format!("The message is no job: {error}.");
+                return Ok(Disposition::Stay(Cause::UnreadableMessage, words));
+            }
+        };
+        let id = &job.assignment_id;
+        let document = match self.store.get(id).await {
             Ok(Some(document)) => document,
-            Ok(None) | Err(StoreError::Unreadable { .. }) => return Ok(Disposition::Stay),
+            Ok(None) => {
+                let words = format!("There is no assignment `{id}`.");
+                return Ok(Disposition::Stay(Cause::UnknownAssignment, words));
+            }
+            Err(StoreError::Unreadable { source, .. }) => {
+                let words = format!("The assignment `{id}` cannot be read: {source}.");
+                return Ok(Disposition::Stay(Cause::UnreadableAssignment, words));
+            }
             Err(away) => return Err(away),
         };
         if document.s3_upload_status != Status::Pending || document.round != job.round {

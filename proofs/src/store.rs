@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::Entry;
 use atelier_domain::budget::{Account, Charged, MicroUsd, Scope};
+use atelier_domain::fairness::Pending;
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Transition};
 use atelier_store::api_keys::ApiKeys;
@@ -290,6 +292,20 @@ impl Store for GatedStore {
             store.heartbeats(since).await
         })
         .await
+    }
+
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, StoreError> {
+        self.pass("pending", |store| async move { store.pending(limit).await })
+            .await
+    }
+
+    /// A pause of the fleet is not part of a job: it passes no gate.
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        self.store.pause().await
+    }
+
+    async fn set_pause(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        self.store.set_pause(pause).await
     }
 
     fn api_keys(&self) -> &dyn ApiKeys {

@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+pub(crate) use atelier_domain::heartbeat::Service;
+use atelier_domain::heartbeat::{MAX_CAUSE_CHARACTERS, Outage, shortened};
+use atelier_domain::timestamp::Timestamp;
 use tokio::time::Instant;
 
 /// Attempts in a row that got no answer from a service: this many are not the jobs' fault.
@@ -25,13 +28,7 @@ impl Default for ProbeWaits {
     }
 }
 
-/// What a job depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    Store,
-    Bucket,
-    Model,
-}
+const SERVICES: [Service; 3] = [Service::Store, Service::Bucket, Service::Model];
 
 /// Whose fault a failed attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +59,9 @@ struct Circuit {
 
 #[derive(Debug)]
 struct Pause {
+    since: Timestamp,
+    /// What the service last answered.
+    cause: String,
     wait: Duration,
     probe_at: Instant,
 }
@@ -79,34 +79,40 @@ impl Breaker {
     }
 
     /// A fault that would fail every job.
-    pub(crate) fn outage(&mut self, service: Service) -> Verdict {
+    pub(crate) fn outage(&mut self, service: Service, cause: &str) -> Verdict {
         let waits = self.waits;
         let circuit = self.circuit(service);
         let opened = circuit.pause.is_none();
-        circuit.open(service, waits);
+        circuit.open(service, cause, waits);
         Verdict::Outage { opened }
     }
 
     /// The service gave no answer, or a server's error.
-    pub(crate) fn no_answer(&mut self, service: Service) -> Verdict {
+    pub(crate) fn no_answer(&mut self, service: Service, cause: &str) -> Verdict {
         let circuit = self.circuit(service);
         circuit.no_answers_in_a_row += 1;
         if circuit.pause.is_some() || circuit.no_answers_in_a_row >= NO_ANSWERS_IN_A_ROW {
-            self.outage(service)
+            self.outage(service, cause)
         } else {
             Verdict::Job
         }
     }
 
     /// A refusal that no table foresees: the job's own fault until another job meets the same.
-    pub(crate) fn refusal(&mut self, service: Service, code: &str, job: &str) -> Verdict {
+    pub(crate) fn refusal(
+        &mut self,
+        service: Service,
+        code: &str,
+        job: &str,
+        cause: &str,
+    ) -> Verdict {
         let circuit = self.circuit(service);
         let first = circuit
             .refusals
             .entry(code.to_owned())
             .or_insert_with(|| job.to_owned());
         if circuit.pause.is_some() || first != job {
-            self.outage(service)
+            self.outage(service, cause)
         } else {
             Verdict::Job
         }
@@ -134,6 +140,21 @@ impl Breaker {
             .max(self.probe_at(Service::Model))
     }
 
+    /// The outages that there are.
+    pub(crate) fn outages(&self) -> Vec<Outage> {
+        let circuits = SERVICES.into_iter().zip(&self.circuits);
+        circuits
+            .filter_map(|(service, circuit)| {
+                let pause = circuit.pause.as_ref()?;
+                Some(Outage {
+                    service,
+                    since: pause.since,
+                    cause: pause.cause.clone(),
+                })
+            })
+            .collect()
+    }
+
     /// Whether there is an outage of any service.
     pub(crate) fn is_open(&self) -> bool {
         self.circuits.iter().any(|circuit| circuit.pause.is_some())
@@ -143,12 +164,12 @@ impl Breaker {
 impl Circuit {
     /// Opens, or stays open for longer. Jobs that began before and meet the same fault do not extend
     /// the pause.
-    fn open(&mut self, service: Service, waits: ProbeWaits) {
+    fn open(&mut self, service: Service, cause: &str, waits: ProbeWaits) {
         let now = Instant::now();
-        let wait = match &self.pause {
-            None => waits.first,
+        let (since, wait) = match &self.pause {
+            None => (Timestamp::now(), waits.first),
             Some(pause) if now < pause.probe_at => return,
-            Some(pause) => (pause.wait * 2).min(waits.longest),
+            Some(pause) => (pause.since, (pause.wait * 2).min(waits.longest)),
         };
         let jittered = wait.mul_f64(0.75 + 0.25 * fastrand::f64());
         tracing::warn!(
@@ -157,6 +178,8 @@ impl Circuit {
             "paused: a fault would fail every job; probing"
         );
         self.pause = Some(Pause {
+            since,
+            cause: shortened(cause, MAX_CAUSE_CHARACTERS),
             wait,
             probe_at: now + jittered,
         });
@@ -171,21 +194,21 @@ mod tests {
     fn one_job_without_an_answer_is_no_outage_but_five_in_a_row_are() {
         let mut breaker = Breaker::default();
         for _ in 0..4 {
-            assert_eq!(breaker.no_answer(Service::Bucket), Verdict::Job);
+            assert_eq!(breaker.no_answer(Service::Bucket, "timeout"), Verdict::Job);
         }
         breaker.answered(Service::Bucket);
         for _ in 0..4 {
-            breaker.no_answer(Service::Bucket);
+            breaker.no_answer(Service::Bucket, "timeout");
         }
         assert!(!breaker.is_open());
         let opened = Verdict::Outage { opened: true };
-        assert_eq!(breaker.no_answer(Service::Bucket), opened);
+        assert_eq!(breaker.no_answer(Service::Bucket, "timeout"), opened);
     }
 
     #[test]
     fn an_unknown_refusal_is_the_jobs_own_fault_until_another_job_meets_the_same() {
         let mut breaker = Breaker::default();
-        let mut refused = |code, job| breaker.refusal(Service::Bucket, code, job);
+        let mut refused = |code, job| breaker.refusal(Service::Bucket, code, job, code);
         assert_eq!(refused("400 X", "a"), Verdict::Job);
         assert_eq!(refused("400 X", "a"), Verdict::Job);
         assert_eq!(refused("400 Y", "b"), Verdict::Job);
@@ -196,10 +219,17 @@ mod tests {
     #[test]
     fn an_answer_of_one_service_says_nothing_of_another() {
         let mut breaker = Breaker::default();
-        breaker.outage(Service::Bucket);
+        let since = Timestamp::now();
+        breaker.outage(Service::Bucket, &"AccessDenied ".repeat(99));
         breaker.answered(Service::Store);
         assert!(breaker.is_open());
+        let outages = breaker.outages();
+        assert_eq!(outages.len(), 1);
+        assert_eq!(outages[0].service, Service::Bucket);
+        assert!(outages[0].since >= since);
+        assert!(outages[0].cause.starts_with("AccessDenied "));
+        assert_eq!(outages[0].cause.len(), MAX_CAUSE_CHARACTERS);
         breaker.answered(Service::Bucket);
-        assert!(!breaker.is_open());
+        assert!(!breaker.is_open() && breaker.outages().is_empty());
     }
 }

@@ -1,8 +1,12 @@
 //! How many jobs a worker works on: its slots, fewer while the model throttles (additive increase,
-//! multiplicative decrease), one probe at a time during an outage.
+//! multiplicative decrease), one probe at a time during an outage, none that is new while an operator
+//! has paused the fleet.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use atelier_domain::heartbeat::Outage;
+use atelier_domain::pause::Pause;
+use atelier_domain::timestamp::Timestamp;
 use atelier_runtime::telemetry::metrics;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -31,6 +35,16 @@ struct State {
     probing: bool,
     /// Whether a job is isolated, or waits for the others to end.
     isolated: bool,
+    /// An operator's pause of the fleet; it may have ended.
+    fleet_pause: Option<Pause>,
+}
+
+impl State {
+    /// The operator's pause, if it has not ended.
+    fn fleet_pause(&self) -> Option<&Pause> {
+        let now = Timestamp::now();
+        self.fleet_pause.as_ref().filter(|pause| pause.holds(now))
+    }
 }
 
 /// Capacity for jobs that may be taken now.
@@ -99,6 +113,7 @@ impl Concurrency {
                 waiting: 0,
                 probing: false,
                 isolated: false,
+                fleet_pause: None,
             }),
             changed: Notify::new(),
         })
@@ -108,9 +123,12 @@ impl Concurrency {
     pub(crate) async fn capacity(self: &Arc<Self>) -> Capacity {
         loop {
             let changed = self.changed.notified();
-            let probe_at = {
+            let look_at = {
                 let mut state = self.state();
-                if state.isolated {
+                if let Some(pause) = state.fleet_pause() {
+                    let left = |until: Timestamp| until.since(Timestamp::now());
+                    pause.until.map(|until| Instant::now() + left(until))
+                } else if state.isolated {
                     None
                 } else if let Some(at) = state.breaker.probe_at(Service::Bucket) {
                     let free = state.waiting == 0 && !state.probing;
@@ -132,8 +150,25 @@ impl Concurrency {
                     }
                 }
             };
-            wait_for(changed, probe_at).await;
+            wait_for(changed, look_at).await;
         }
+    }
+
+    /// What is known of an operator's pause of the fleet. While it holds no job is received; those in
+    /// use are finished.
+    pub(crate) fn pause_fleet(&self, pause: Option<Pause>) {
+        let before = self.is_fleet_paused();
+        self.change(|state| state.fleet_pause = pause);
+        match (before, self.is_fleet_paused()) {
+            (false, true) => tracing::info!("the fleet is paused by an operator: no new jobs"),
+            (true, false) => tracing::info!("the fleet's pause is over: receiving jobs again"),
+            _ => {}
+        }
+    }
+
+    /// Whether an operator has paused the fleet.
+    pub(crate) fn is_fleet_paused(&self) -> bool {
+        self.state().fleet_pause().is_some()
     }
 
     /// The caller waits with a picture which the bucket does not take.
@@ -201,20 +236,22 @@ impl Concurrency {
     /// Notes what an error says of the services. `job` is the id of the assignment that met it.
     pub(crate) fn failed(&self, job: &str, error: &JobError) -> Verdict {
         self.change(|state| match error {
-            JobError::Outage { service, .. } => state.breaker.outage(*service),
-            JobError::StoreAway(_) => state.breaker.outage(Service::Store),
-            JobError::Retryable { fault, .. } => match fault {
+            JobError::Outage { service, cause, .. } => state.breaker.outage(*service, cause),
+            JobError::StoreAway(cause) => state.breaker.outage(Service::Store, cause),
+            JobError::Retryable { fault, cause, .. } => match fault {
                 Fault::Job => Verdict::Job,
-                Fault::NoAnswer(service) => state.breaker.no_answer(*service),
-                Fault::Refusal { service, code } => state.breaker.refusal(*service, code, job),
+                Fault::NoAnswer(service) => state.breaker.no_answer(*service, cause),
+                Fault::Refusal { service, code } => {
+                    state.breaker.refusal(*service, code, job, cause)
+                }
             },
             _ => Verdict::Job,
         })
     }
 
     /// A probe of `service` failed: the next one waits longer.
-    pub(crate) fn probe_failed(&self, service: Service) {
-        self.change(|state| state.breaker.outage(service));
+    pub(crate) fn probe_failed(&self, service: Service, cause: &str) {
+        self.change(|state| state.breaker.outage(service, cause));
     }
 
     /// `service` did for one job, or for a probe, what it does for all.
@@ -230,6 +267,16 @@ impl Concurrency {
     /// Whether an outage of `service` has paused the worker.
     pub(crate) fn is_paused_by(&self, service: Service) -> bool {
         self.state().breaker.probe_at(service).is_some()
+    }
+
+    /// The outages that have paused the worker.
+    pub(crate) fn outages(&self) -> Vec<Outage> {
+        self.state().breaker.outages()
+    }
+
+    /// Jobs that it takes by its present limit.
+    pub(crate) fn limit(&self) -> u32 {
+        self.state().limit.limit()
     }
 
     /// Slots in use.
@@ -248,6 +295,8 @@ impl Concurrency {
         metrics.slots_in_use.record(state.in_use.into(), &[]);
         metrics.slots.record(state.limit.limit().into(), &[]);
         metrics.paused.record(state.breaker.is_open().into(), &[]);
+        let fleet_paused = state.fleet_pause().is_some();
+        metrics.fleet_paused.record(fleet_paused.into(), &[]);
         drop(state);
         self.changed.notify_waiters();
         result
@@ -334,7 +383,7 @@ mod tests {
     #[tokio::test]
     async fn a_bucket_is_probed_by_one_kept_picture_at_a_time_or_else_by_the_worker() {
         let concurrency = Concurrency::with_waits(8, SHORT);
-        let outage = || concurrency.probe_failed(Service::Bucket);
+        let outage = || concurrency.probe_failed(Service::Bucket, "AccessDenied");
         assert!(concurrency.upload_turn().await.is_none(), "no outage");
         outage();
         let (_slot, waiting) = (concurrency.take(), concurrency.wait_with_picture());
@@ -399,5 +448,41 @@ mod tests {
         tokio::task::yield_now().await;
         drop(slot);
         assert_eq!(slots_of(waiting.await.unwrap()), 1);
+    }
+
+    fn pause(until: Option<Timestamp>) -> Pause {
+        Pause {
+            by: "nobody".to_owned(),
+            since: Timestamp::now(),
+            until,
+            reason: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn no_job_is_received_while_an_operator_has_paused_the_fleet() {
+        let concurrency = Concurrency::with_waits(8, SHORT);
+        concurrency.pause_fleet(Some(pause(None)));
+        concurrency.probe_failed(Service::Bucket, "AccessDenied");
+        let receiving = tokio::spawn({
+            let concurrency = Arc::clone(&concurrency);
+            async move { concurrency.capacity().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!receiving.is_finished(), "not even to probe");
+        assert!(concurrency.is_fleet_paused() && concurrency.is_paused());
+        concurrency.answered(Service::Bucket);
+        concurrency.pause_fleet(None);
+        assert_eq!(slots_of(receiving.await.unwrap()), 8);
+    }
+
+    #[tokio::test]
+    async fn a_pause_ends_by_itself_without_anybody_saying_so() {
+        let concurrency = Concurrency::new(8);
+        let soon = Timestamp::now() + Duration::from_millis(30);
+        concurrency.pause_fleet(Some(pause(Some(soon))));
+        assert!(concurrency.is_fleet_paused());
+        assert_eq!(slots_of(concurrency.capacity().await), 8);
+        assert!(Timestamp::now() >= soon && !concurrency.is_fleet_paused());
     }
 }

@@ -17,6 +17,7 @@ use crate::config::options::WorkerConfig;
 
 use atelier_cloud::client::Aws;
 use atelier_domain::budget::MicroUsd;
+use atelier_domain::heartbeat::{MAX_MODELS, ModelLoad};
 use atelier_domain::model::{Family, ModelSpec};
 use atelier_runtime::telemetry::{metrics, span_failed};
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
@@ -102,6 +103,14 @@ impl Models {
     /// Ids of all models of the list, in order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.models.iter().map(|model| model.spec.id())
+    }
+
+    /// How the models are used, in the list's order, for a heartbeat.
+    pub(crate) fn loads(&self) -> Vec<ModelLoad> {
+        let models = self.models.iter().take(MAX_MODELS);
+        models
+            .map(|model| model.limit.load(model.spec.id()))
+            .collect()
     }
 
     /// Returns if `prompt` may go to a model: the guardrail lets it pass, or there is none.
@@ -240,6 +249,7 @@ impl Models {
             Ok(bytes) => {
                 model.limit.answered();
                 charge.settle().await;
+                model.limit.spend(model.spec.price());
                 metrics::get().model_cost(model.spec.id(), model.spec.price_usd);
                 Tried::Picture(Original {
                     bytes,
@@ -249,7 +259,10 @@ impl Models {
             }
             Err(Failed { why, may_be_billed }) => {
                 match may_be_billed {
-                    true => charge.settle().await,
+                    true => {
+                        model.limit.spend(model.spec.price());
+                        charge.settle().await;
+                    }
                     false => charge.refund().await,
                 }
                 self.note(model, prompt, why)

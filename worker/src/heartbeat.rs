@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::heartbeat::{Heartbeat, MAX_HOST_CHARACTERS, shortened};
 use atelier_domain::timestamp::Timestamp;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -43,7 +43,18 @@ fn of(worker: &Worker) -> Heartbeat {
         model_calls: counts.model_calls.load(Ordering::Relaxed),
         jobs_finished: counts.finished.load(Ordering::Relaxed),
         resident_bytes: resident_bytes().unwrap_or(0),
+        host: shortened(&host(), MAX_HOST_CHARACTERS),
+        limit: Some(worker.concurrency.limit()),
+        fleet_paused: worker.is_fleet_paused(),
+        outages: worker.concurrency.outages(),
+        models: worker.models.loads(),
     }
+}
+
+/// As Linux tells it: the machine's name, in a container the container's, in Kubernetes the pod's.
+fn host() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    host.trim().to_owned()
 }
 
 /// As Linux tells it: `VmRSS:     12345 kB`.

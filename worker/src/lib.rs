@@ -7,6 +7,7 @@ pub mod budget;
 mod concurrency;
 pub mod config;
 mod error;
+mod fleet_pause;
 pub mod generate;
 pub mod health;
 mod heartbeat;

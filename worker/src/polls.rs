@@ -48,7 +48,7 @@ impl Polls {
         self.queue_answers.load(Ordering::Relaxed)
     }
 
-    /// While an outage has `paused` the worker, it polls nothing.
+    /// While an outage or an operator has `paused` the worker, it polls nothing.
     pub(crate) fn is_alive(&self, paused: bool) -> bool {
         match *self.now.lock().expect("no panic while held") {
             Doing::Waiting(since) => paused || since.elapsed() < self.longest_job,

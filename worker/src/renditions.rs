@@ -330,7 +330,11 @@ impl Renditions {
             condition = match pictures.find(&rendition.key, assignment.into()).await? {
                 None => Condition::IfAbsent,
                 Some(found) if found.made_from.as_ref() == Some(&rendition.made_from) => {
-                    self.keys.push(rendition.key);
+                    // `permanent` may have changed since it was put.
+                    let key = [rendition.key];
+                    let tag = pictures.tag_keys(&key, assignment.into(), permanent);
+                    tag.await?;
+                    self.keys.extend(key);
                     return Ok(found.size);
                 }
                 Some(other) => {

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::concurrency::Capacity;
 use crate::worker::Worker;
-use crate::{heartbeat, settle, upload, work};
+use crate::{fleet_pause, heartbeat, settle, upload, work};
 
 /// The first wait after a receive that failed, and the longest.
 const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -24,6 +24,7 @@ const RECEIVE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Durat
 pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Result<()> {
     let jobs = TaskTracker::new();
     let mut beating = tokio::spawn(heartbeat::run(Arc::clone(&worker)));
+    let mut watching = tokio::spawn(fleet_pause::run(Arc::clone(&worker)));
     let deadline = tokio::spawn(cancel_jobs_late(Arc::clone(&worker), stop.clone()));
     tracing::info!(
         worker = worker.name,
@@ -31,6 +32,8 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Result
         "taking jobs"
     );
     let drained = async {
+        // One that starts during a pause takes no job before it knows of it.
+        fleet_pause::look(&worker).await;
         receive_jobs(&worker, &jobs, &stop).await;
         jobs.close();
         tracing::info!(in_flight = jobs.len(), "draining: no new jobs");
@@ -52,8 +55,12 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Result
             Ok(())
         }
         ended = &mut beating => Err(anyhow::anyhow!("the heartbeat ended by itself: {ended:?}")),
+        ended = &mut watching => {
+            Err(anyhow::anyhow!("the watch for a pause ended by itself: {ended:?}"))
+        }
     };
     beating.abort();
+    watching.abort();
     deadline.abort();
     outcome
 }
@@ -102,6 +109,7 @@ async fn receive_jobs(worker: &Arc<Worker>, jobs: &TaskTracker, stop: &Cancellat
                 backoff = RECEIVE_BACKOFF.0;
                 let wanted = !stop.is_cancelled()
                     && !worker.concurrency.is_isolated()
+                    && !worker.concurrency.is_fleet_paused()
                     && (is_probe || !worker.concurrency.is_paused());
                 for message in messages {
                     if wanted {

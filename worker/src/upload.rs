@@ -114,7 +114,8 @@ pub(crate) async fn probe(worker: &Worker) -> bool {
         }
         Err(error) => {
             tracing::warn!(%error, "the bucket takes no uploads");
-            worker.concurrency.probe_failed(Service::Bucket);
+            let concurrency = &worker.concurrency;
+            concurrency.probe_failed(Service::Bucket, &error.to_string());
             false
         }
     }

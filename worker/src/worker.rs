@@ -99,9 +99,15 @@ impl Worker {
         })
     }
 
-    /// Whether it is taking jobs.
+    /// Whether it is taking jobs, or would if no operator had paused the fleet: a release can be
+    /// rolled out during a pause.
     pub fn is_ready(&self) -> bool {
-        self.polls.queue_answers() && !self.concurrency.is_paused()
+        !self.is_paused() && (self.polls.queue_answers() || self.is_fleet_paused())
+    }
+
+    /// Whether it takes no jobs since an operator paused the fleet.
+    pub fn is_fleet_paused(&self) -> bool {
+        self.concurrency.is_fleet_paused()
     }
 
     /// Whether an outage has paused it.
@@ -116,7 +122,8 @@ impl Worker {
 
     /// Whether a poll finished lately.
     pub fn is_alive(&self) -> bool {
-        self.polls.is_alive(self.is_paused())
+        self.polls
+            .is_alive(self.is_paused() || self.is_fleet_paused())
     }
 
     /// Waits until the job may run: at once beside others, or, after too many takeovers, when no

@@ -166,6 +166,15 @@ export const deadLetters = () => call("GET", "/fleet/dead-letters");
 /** Sends a dead letter again. */
 export const redrive = (id) => call("POST", `/fleet/dead-letters/${encodeURIComponent(id)}/redrive`);
 
+/** Counts the dead letters of a cause; sends them again if `confirm_count` is their number. */
+export const redriveAll = (wish) => call("POST", "/fleet/dead-letters:redrive", { body: wish, within: 40000 });
+
+/** Workers take no new jobs; {until, reason}. */
+export const pauseFleet = (wish) => call("POST", "/fleet/pause", { body: wish });
+
+/** Workers take jobs again. */
+export const resumeFleet = () => call("POST", "/fleet/resume");
+
 /** Forgets a dead letter. */
 export const drop = (id) => call("DELETE", `/fleet/dead-letters/${encodeURIComponent(id)}`);
 

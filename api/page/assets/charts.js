@@ -15,9 +15,10 @@ function color(name) {
 
 /**
  * A chart of the last 15 minutes. Each of `lines` is {label, color}, the color a custom property
- * of the stylesheet; `say` makes a figure readable; `counts` has no fractions on its axis. `update` takes seconds and a column a line.
+ * of the stylesheet; `say` makes a figure readable, `tick` one on the axis; `counts` has no fractions
+ * there. `update` takes seconds and a column a line.
  */
-export function chart({ title, lines, say = (value) => value.toLocaleString(), log = false, counts = false }) {
+export function chart({ title, lines, say = (value) => value.toLocaleString(), tick = say, log = false, counts = false }) {
   const canvas = h("div", { class: "plot", role: "img" });
   const legend = h("ul", { class: "legend" });
   const element = h("figure", { class: "chart panel" }, h("figcaption", {}, h("h2", {}, title), legend), canvas);
@@ -53,7 +54,7 @@ export function chart({ title, lines, say = (value) => value.toLocaleString(), l
             space: 30,
             ...(counts && { incrs: WHOLE_STEPS }),
             ...(log && { filter: (_, ticks) => ticks.map((value) => (Number.isInteger(Math.log10(value)) ? value : null)), grid: { show: false } }),
-            values: (_, ticks) => ticks.map((value) => (value == null ? "" : say(value))),
+            values: (_, ticks) => ticks.map((value) => (value == null ? "" : tick(value))),
           },
         ],
         series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { size: 4 }, spanGaps: log }))],

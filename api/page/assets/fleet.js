@@ -4,18 +4,19 @@ import { showAudit } from "./audit.js";
 import { chart } from "./charts.js";
 import { Backoff, connection } from "./connection.js";
 import { duration, h } from "./dom.js";
+import { showFindings, showUnreadable } from "./findings.js";
+import { add, dollars, roundDollars, seconds, whole } from "./fleet-words.js";
 import { showLetters } from "./letters.js";
+import { showPause } from "./pause.js";
 import { may, me, tellNotAllowed } from "./session.js";
 import { showSwitches } from "./switches.js";
+import { showFairness, showMoney } from "./teachers.js";
+import { showWorkers } from "./workers.js";
 
 const EVERY_MS = 5000;
 const HIDDEN_MS = 60000;
 
 const byId = (id) => document.getElementById(id);
-const dollars = (value) => value.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: value < 100 ? 2 : 0, maximumFractionDigits: value < 1 ? 4 : value < 100 ? 2 : 0 });
-const whole = (value) => Math.round(value).toLocaleString();
-const seconds = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : value < 90 ? `${Number(value.toPrecision(2))} s` : duration(value));
-const add = (things, count) => things.reduce((total, each) => total + count(each), 0);
 const sum = (counts) => add(Object.values(counts), (count) => count);
 
 const FIGURES = {
@@ -26,10 +27,18 @@ const FIGURES = {
   "Done in all": ({ totals }) => whole(totals.done),
   Failed: ({ totals }) => whole(sum(totals.failed)),
   Throttles: ({ samples }) => whole(add(samples, (each) => each.throttles)),
-  Workers: ({ workers }) => (workers.some(({ paused }) => paused) ? `${workers.length}, ${workers.filter(({ paused }) => paused).length} paused` : whole(workers.length)),
+  Workers: ({ workers, paused }) => whole(workers.length) + inPause(workers, paused),
   "Dead letters": ({ queue }) => whole(queue.dead_letters),
-  "Cost so far": ({ totals }) => dollars(totals.cost_usd),
+  "Calls to models": ({ totals }) => whole(totals.calls),
+  "Cost so far": ({ totals }) => dollars(totals.spent_usd),
+  "Budget left today": ({ budget }) => (budget.fleet ? dollars(budget.fleet.left_usd) : "no limit"),
 };
+
+function inPause(workers, paused) {
+  const count = workers.filter((each) => each.paused).length;
+  if (count) return `, ${whole(count)} in an outage`;
+  return paused ? ", paused" : "";
+}
 
 const figures = Object.entries(FIGURES).map(([name, read]) => {
   const value = h("dd", {}, "–");
@@ -66,8 +75,8 @@ const CHARTS = [
     columns: (samples) => ["queue_wait_seconds", "generate_seconds", "optimize_seconds", "upload_seconds"].map((stage) => samples.map((each) => each[stage] || null)),
   },
   {
-    chart: chart({ title: "Cost", say: dollars, lines: [{ label: "So far", color: "--blue" }] }),
-    columns: (samples, totals) => [running(samples, totals.cost_usd)],
+    chart: chart({ title: "Money", say: dollars, tick: roundDollars, lines: [{ label: "Calls", color: "--blue" }, { label: "Pictures", color: "--green" }] }),
+    columns: (samples, totals) => [running(samples, (each) => each.spent_usd, totals.spent_usd), running(samples, (each) => each.cost_usd, totals.cost_usd)],
   },
 ];
 byId("charts").append(...CHARTS.map((each) => each.chart.element));
@@ -100,11 +109,11 @@ function minutely(samples, count) {
   });
 }
 
-/** The cost up to each sample, backwards from what it is now. */
-function running(samples, now) {
+/** An amount up to each sample, backwards from what it is now. */
+function running(samples, amount, now) {
   let total = now;
   return samples
-    .map(({ cost_usd }) => cost_usd ?? 0)
+    .map((each) => amount(each) ?? 0)
     .reverse()
     .map((cost) => {
       const then = total;
@@ -134,15 +143,22 @@ function budgetLine({ budget: { words, fleet } }) {
 }
 
 let switchesShown = false;
+let readAt = null;
 
 async function refresh() {
   const state = await fleet();
+  readAt = state.now;
+  showFindings(state);
+  showPause(state, refresh);
   figures.forEach((show) => show(state));
   const at = state.samples.map((sample) => sample.at);
   for (const { chart, columns } of CHARTS) chart.update(at, columns(state.samples, state.totals));
   chartFailures(at, state);
   byId("budget").textContent = budgetLine(state);
   byId("budget").hidden = !state.budget.fleet;
+  showWorkers(state);
+  showMoney(state);
+  showFairness(state);
   byId("failures").replaceChildren(failures(state));
   await showLetters();
   await showAudit();
@@ -166,6 +182,7 @@ async function run() {
       backoff.reset();
     } catch (error) {
       console.warn(error.message);
+      showUnreadable(error, readAt);
       wait = Math.max(wait, backoff.next());
     }
     byId("main").setAttribute("aria-busy", "false");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atelier_domain::assignment::{MAX_ID_CHARACTERS, Status, is_valid_id};
 use atelier_domain::audit::Action;
+use atelier_domain::dead_letter::Cause;
 use atelier_domain::label::{MAX_ENCODED_TEACHER_ID_BYTES, encode_teacher_id};
 use atelier_domain::questions::MAX_QUESTIONS;
 use atelier_domain::search::Search;
@@ -500,6 +501,43 @@ impl Field for AuditedAction {
     fn read(value: Value) -> Result<Self, Fault> {
         Action::parse(&text(value)?).map(Self).ok_or_else(|| {
             let words = Action::ALL.map(Action::as_str).join(", ");
+            Fault::new(format!("must be one of {words}."))
+        })
+    }
+}
+
+/// A point in time, as RFC 3339 writes it.
+#[derive(Debug)]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Field for Time {
+    fn schema() -> ObjectBuilder {
+        string()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .examples([serde_json::json!("2026-11-29T18:00:00Z")])
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let time = Timestamp::of_rfc3339(&text(value)?);
+        time.map(Self)
+            .ok_or_else(|| Fault::new("must be a time as in 2026-11-29T18:00:00Z (RFC 3339)."))
+    }
+}
+
+/// A cause of dead letters.
+#[derive(Debug)]
+pub(crate) struct DeadLetterCause(pub(crate) Cause);
+
+impl Field for DeadLetterCause {
+    fn schema() -> ObjectBuilder {
+        string().enum_values(Some(Cause::ALL.map(Cause::code)))
+    }
+
+    fn read(value: Value) -> Result<Self, Fault> {
+        let word = text(value)?;
+        let cause = Cause::ALL.into_iter().find(|cause| cause.code() == word);
+        cause.map(Self).ok_or_else(|| {
+            let words = Cause::ALL.map(Cause::code).join(", ");
             Fault::new(format!("must be one of {words}."))
         })
     }

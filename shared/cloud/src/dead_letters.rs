@@ -1,8 +1,10 @@
 //! The dead letters that stay for an operator: list, redrive, drop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use atelier_domain::dead_letter::Cause;
 
 use crate::error::CloudError;
 use crate::queue::{MAX_RECEIVE, Message, QueueError, Queues};
@@ -20,11 +22,31 @@ const WAIT: Duration = Duration::from_secs(5);
 /// The most dead letters that one search receives.
 pub const MAX_SEARCHED: usize = 1000;
 
+/// A dead letter that stays for an operator.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// The message.
+    pub message: Message,
+    /// Why it stays.
+    pub cause: Cause,
+    /// The cause in words, with what could not be read.
+    pub words: String,
+}
+
 /// The dead letters that this process has seen.
 #[derive(Debug)]
 pub struct DeadLetters {
     queues: Queues,
-    seen: Mutex<HashMap<String, (Message, Instant)>>,
+    seen: Mutex<HashMap<String, (DeadLetter, Instant)>>,
+}
+
+/// What became of several dead letters.
+#[derive(Debug, Default)]
+pub struct Redriven {
+    /// How many are in the queue of the jobs.
+    pub done: usize,
+    /// Those that are not, by id, with the reason.
+    pub failed: Vec<(String, DeadLetterError)>,
 }
 
 /// Why a dead letter was neither redriven nor dropped.
@@ -59,15 +81,15 @@ impl DeadLetters {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Message, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (DeadLetter, Instant)>> {
         self.seen.lock().expect("no panic while held")
     }
 
     /// Remembers a dead letter that stays for an operator. Returns whether it is new.
-    pub fn keep(&self, message: Message) -> bool {
+    pub fn keep(&self, letter: DeadLetter) -> bool {
         let mut seen = self.lock();
         seen.retain(|_, (_, at)| at.elapsed() < SEEN_FOR);
-        seen.insert(message.id.clone(), (message, Instant::now()))
+        seen.insert(letter.message.id.clone(), (letter, Instant::now()))
             .is_none()
     }
 
@@ -82,14 +104,14 @@ impl DeadLetters {
     }
 
     /// Those that were seen lately, by id.
-    pub fn list(&self) -> Vec<Message> {
+    pub fn list(&self) -> Vec<DeadLetter> {
         let mut all: Vec<_> = self
             .lock()
             .values()
             .filter(|(_, at)| at.elapsed() < SEEN_FOR)
-            .map(|(message, _)| message.clone())
+            .map(|(letter, _)| letter.clone())
             .collect();
-        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all.sort_by(|one, other| one.message.id.cmp(&other.message.id));
         all
     }
 
@@ -103,6 +125,48 @@ impl DeadLetters {
         self.remove(&message.id);
         tracing::info!(message = message.id, "dead letter redriven");
         Ok(())
+    }
+
+    /// Sends the dead letters with these ids to the jobs again, until `within` is over.
+    ///
+    /// # Errors
+    /// Where the queue of the dead letters does not answer. What was sent by then stays sent.
+    pub async fn redrive_all(
+        &self,
+        mut ids: HashSet<String>,
+        within: Duration,
+    ) -> Result<Redriven, DeadLetterError> {
+        let started = Instant::now();
+        let (mut redriven, mut others) = (Redriven::default(), Vec::new());
+        while !ids.is_empty() && others.len() < MAX_SEARCHED && started.elapsed() < within {
+            let queue = &self.queues.dead_letters;
+            let received = queue.receive(MAX_RECEIVE, WAIT, VISIBILITY).await?;
+            if received.is_empty() {
+                break;
+            }
+            for message in received {
+                if !ids.remove(&message.id) {
+                    others.push(message);
+                    continue;
+                }
+                match self.queues.redrive(&message).await {
+                    Ok(()) => {
+                        self.remove(&message.id);
+                        redriven.done += 1;
+                    }
+                    Err(error) => redriven.failed.push((message.id, error.into())),
+                }
+            }
+        }
+        self.queues.dead_letters.show(&others).await;
+        let missed = ids.into_iter().map(|id| (id, DeadLetterError::InFlight));
+        redriven.failed.extend(missed);
+        tracing::info!(
+            done = redriven.done,
+            failed = redriven.failed.len(),
+            "dead letters redriven"
+        );
+        Ok(redriven)
     }
 
     /// Deletes a dead letter for good.

@@ -8,7 +8,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::assignment::{Assignment, Status};
+use crate::budget::{Day, MicroUsd};
 use crate::heartbeat::Heartbeat;
+use crate::spending::{Spending, Spent};
 use crate::timestamp::Timestamp;
 
 /// Length of a sample in seconds.
@@ -20,6 +22,9 @@ pub const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// A document that finished less than this ago, 2 s, may not be visible in the store yet: clocks
 /// differ and writes take time.
 pub const LAG: Duration = Duration::from_secs(2);
+
+/// A worker that was silent for this long, an hour, does not come back.
+const FORGET: Duration = Duration::from_secs(3600);
 
 /// Pictures that must be finished before their mean duration is used.
 pub const MIN_MEASURED: u32 = 20;
@@ -51,8 +56,13 @@ pub struct Sample {
     pub upload_seconds: Option<f64>,
     /// Mean time in the queue, in seconds.
     pub queue_wait_seconds: Option<f64>,
-    /// What the models' answers cost, in US dollars by list price.
+    /// What the pictures cost, in US dollars by list price.
     pub cost_usd: f64,
+    /// Calls to models, by the workers' count.
+    pub calls: u64,
+    /// What the models billed for calls, or may have, with a picture or without, in US dollars by
+    /// list price.
+    pub spent_usd: f64,
 }
 
 /// Sums since this process began to watch, and up to 15 minutes before.
@@ -63,10 +73,15 @@ pub struct Totals {
     /// Assignments that became `failed`, by code.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub failed: Failures,
-    /// What the models' answers cost, in US dollars by list price.
+    /// What the pictures cost, in US dollars by list price.
     pub cost_usd: f64,
-    /// Calls to a model.
+    /// Calls to a model for what finished.
     pub model_calls: u64,
+    /// Calls to models since this process began to watch, by the workers' count.
+    pub calls: u64,
+    /// What the models billed for those calls, or may have, with a picture or without, in US dollars
+    /// by list price.
+    pub spent_usd: f64,
 }
 
 /// How many messages the queues held when they were last measured.
@@ -129,7 +144,29 @@ struct Record {
     buckets: BTreeMap<u64, Bucket>,
     totals: Totals,
     depths: Depths,
-    throttles: HashMap<String, u64>,
+    /// When the first heartbeats were recorded.
+    watching_since: Option<Timestamp>,
+    /// What each worker counted, and when it was last heard.
+    counts: HashMap<String, (Counts, Timestamp)>,
+    spending: Spending,
+}
+
+/// What a worker has counted since its start.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    throttles: u64,
+    calls: u64,
+    spent: MicroUsd,
+}
+
+impl Counts {
+    fn of(heartbeat: &Heartbeat) -> Self {
+        Self {
+            throttles: heartbeat.throttles,
+            calls: heartbeat.model_calls,
+            spent: heartbeat.spent(),
+        }
+    }
 }
 
 /// The samples that this process recorded.
@@ -194,12 +231,21 @@ impl History {
         jobs
     }
 
+    /// The `count` teachers whose pictures cost most today, and since when that is added up; the sums
+    /// of a process go back to at most 15 minutes before its start.
+    pub fn most_spent(&self, now: Timestamp, count: usize) -> (Vec<Spent>, Option<Timestamp>) {
+        let record = self.lock();
+        let spending = &record.spending;
+        (spending.most(Day::of(now), count), spending.since())
+    }
+
     /// Adds a finished document.
     pub fn record_finished(&self, document: &Assignment) {
         let Some(at) = document.finished_at else {
             return;
         };
         let record = &mut *self.lock();
+        record.spending.record(document, at);
         let bucket = record.buckets.entry(bucket_of(at)).or_default();
         let totals = &mut record.totals;
         if document.s3_upload_status == Status::Success {
@@ -231,26 +277,74 @@ impl History {
         bucket.sample.in_flight = Some(depths.in_flight);
     }
 
-    /// Adds the workers' throttles: the increase since the last heartbeat, as workers count from
+    /// Adds what the workers counted: the increase since the last heartbeat, as workers count from
     /// their start.
     pub fn record_heartbeats(&self, now: Timestamp, heartbeats: &[Heartbeat]) {
         let record = &mut *self.lock();
-        let mut new = 0;
-        let mut known = HashMap::new();
+        let since = *record.watching_since.get_or_insert(now);
+        let (mut throttles, mut calls, mut spent) = (0, 0, MicroUsd::ZERO);
         for heartbeat in heartbeats {
-            let before = record.throttles.get(&heartbeat.worker);
-            let before = before.copied().unwrap_or(heartbeat.throttles);
-            new += heartbeat.throttles.saturating_sub(before);
-            known.insert(heartbeat.worker.clone(), heartbeat.throttles);
+            let counts = Counts::of(heartbeat);
+            let before = match record.counts.get(&heartbeat.worker) {
+                Some((before, _)) => *before,
+                None if heartbeat.started_at > since => Counts::default(),
+                None => counts,
+            };
+            throttles += counts.throttles.saturating_sub(before.throttles);
+            calls += counts.calls.saturating_sub(before.calls);
+            spent = spent.plus(counts.spent.minus(before.spent));
+            let heard = (counts, now);
+            record.counts.insert(heartbeat.worker.clone(), heard);
         }
-        record.throttles = known;
-        let bucket = record.buckets.entry(bucket_of(now)).or_default();
-        bucket.sample.throttles += new;
+        // One that was silent for a while goes on counting where it was.
+        record.counts.retain(|_, (_, at)| now.since(*at) < FORGET);
+        let sample = &mut record.buckets.entry(bucket_of(now)).or_default().sample;
+        sample.throttles += throttles;
+        sample.calls += calls;
+        sample.spent_usd += spent.usd();
+        record.totals.calls += calls;
+        record.totals.spent_usd += spent.usd();
     }
 
     /// Drops samples that began before `oldest`.
     pub fn drop_before(&self, oldest: Timestamp) {
         let mut record = self.lock();
         record.buckets = record.buckets.split_off(&bucket_of(oldest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn calls_and_money_are_what_workers_counted_since_the_watch_began() {
+        let at = Timestamp::from_seconds;
+        let heartbeat = |worker: &str, started_at: f64, calls: u64| -> Heartbeat {
+            let model = json!({
+                "model": "m", "limit": 8, "in_flight": 1, "breaker": "closed",
+                "spent": calls * 40_000,
+            });
+            serde_json::from_value(json!({
+                "worker": worker, "started_at": started_at, "at": 1_000.0, "slots": 8,
+                "slots_in_use": 1, "paused": false, "throttles": calls, "model_calls": calls,
+                "jobs_finished": 0, "resident_bytes": 1, "models": [model],
+            }))
+            .unwrap()
+        };
+        let history = History::default();
+        history.record_heartbeats(at(1_000.0), &[heartbeat("old", 1.0, 100)]);
+        assert_eq!(history.totals().calls, 0, "before the watch began");
+        let both = [heartbeat("old", 1.0, 103), heartbeat("new", 1_002.0, 2)];
+        history.record_heartbeats(at(1_005.0), &both);
+        history.record_heartbeats(at(1_006.0), &[]);
+        history.record_heartbeats(at(1_100.0), &both);
+        let totals = history.totals();
+        assert_eq!(totals.calls, 5);
+        assert!((totals.spent_usd - 0.20).abs() < 1e-9);
+        let throttles: u64 = history.samples().iter().map(|it| it.throttles).sum();
+        assert_eq!(throttles, 5);
     }
 }

@@ -18,7 +18,9 @@ use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::{Action, Entry};
 use atelier_domain::budget::{Account, Charged, MicroUsd};
+use atelier_domain::fairness::Pending;
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::search::Search;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
@@ -163,6 +165,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// When the oldest pending documents were created, earliest first, at most `limit`.
     async fn oldest_pending(&self, limit: u32) -> Result<Vec<Timestamp>, StoreError>;
 
+    /// The oldest pending documents, as far as fairness is concerned, earliest first, at most `limit`.
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, StoreError>;
+
     /// Documents that became final after `from` and at or before `to`, earliest first, at most
     /// `limit`.
     async fn finished_between(
@@ -224,6 +229,12 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// The heartbeats that were written after `since`.
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError>;
+
+    /// The pause of the fleet that was written last; it may have ended.
+    async fn pause(&self) -> Result<Option<Pause>, StoreError>;
+
+    /// Writes the pause of the fleet in place of the one before, or that there is none.
+    async fn set_pause(&self, pause: Option<&Pause>) -> Result<(), StoreError>;
 
     /// The keys of programs, which are in the same store.
     fn api_keys(&self) -> &dyn ApiKeys;

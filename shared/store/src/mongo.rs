@@ -13,6 +13,7 @@ mod documents;
 mod error;
 mod indexes;
 mod list;
+mod pause;
 mod shares;
 
 #[cfg(test)]
@@ -37,7 +38,9 @@ use super::{AuditFilter, Filter, Insert, Position, Store, StoreError};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::{Actor, Entry};
 use atelier_domain::budget::{Account, Charged, MicroUsd};
+use atelier_domain::fairness::Pending;
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
@@ -49,6 +52,7 @@ use budgets::Budgets;
 use documents::{Stored, filter_of, to_document, update_of};
 use error::{Late, WriteFault, away};
 use list::Written;
+use pause::FleetPause;
 
 /// The database where the URL names none.
 const DATABASE: &str = "atelier";
@@ -69,6 +73,7 @@ pub struct MongoStore {
     assignments: Collection<Document>,
     limits: Collection<Document>,
     workers: Collection<Document>,
+    fleet_pause: FleetPause,
     api_keys: Collection<Document>,
     budgets: Budgets,
     shares: Collection<Document>,
@@ -127,6 +132,7 @@ impl MongoStore {
             assignments: database.collection("assignments"),
             limits: database.collection("limits"),
             workers: database.collection("workers"),
+            fleet_pause: FleetPause(database.collection("fleet")),
             api_keys: database.collection("api_keys"),
             budgets: Budgets(database.collection("budgets")),
             shares: database.collection("shares"),
@@ -487,6 +493,24 @@ impl Store for MongoStore {
         Ok(found.filter_map(documents::created_at).collect())
     }
 
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let query = doc! {
+            "s3_upload_status": Status::Pending.as_str(),
+            "created_at": { "$gte": 0.0 },
+        };
+        let call = self
+            .assignments
+            .find(query)
+            .projection(doc! { "_id": 0, "teacher_id": 1, "created_at": 1, "claim.until": 1 })
+            .sort(doc! { "created_at": 1 })
+            .limit(limit.into());
+        let found = self.documents(call).await?.into_iter();
+        Ok(found.filter_map(documents::pending).collect())
+    }
+
     async fn finished_between(
         &self,
         from: Timestamp,
@@ -621,6 +645,14 @@ impl Store for MongoStore {
             .sort(doc! { "at": 1 });
         let found = self.documents(call).await?;
         Ok(found.into_iter().filter_map(documents::read).collect())
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        self.fleet_pause.get().await
+    }
+
+    async fn set_pause(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        self.fleet_pause.set(pause).await
     }
 
     fn api_keys(&self) -> &dyn ApiKeys {

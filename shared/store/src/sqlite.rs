@@ -37,8 +37,10 @@ use crate::unreadable::{LOOK_AGAIN, Unreadable};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::{Actor, Entry};
 use atelier_domain::budget::{Account, Charged, MicroUsd};
+use atelier_domain::fairness::Pending;
 use atelier_domain::foreign;
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 
@@ -377,6 +379,11 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, StoreError> {
+        self.read(move |connection| queries::pending(connection, limit))
+            .await
+    }
+
     async fn finished_between(
         &self,
         from: Timestamp,
@@ -510,6 +517,34 @@ impl Store for SqliteStore {
             .iter()
             .filter_map(|text| serde_json::from_str(text).ok())
             .collect())
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        let text: Option<String> = self
+            .read(|connection| {
+                connection
+                    .prepare_cached(queries::PAUSE)?
+                    .query_row([], |row| row.get(0))
+                    .optional()
+            })
+            .await?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    async fn set_pause(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        let text = pause.map(|it| serde_json::to_string(it).expect("a pause is plain data"));
+        self.write(move |connection| {
+            match text {
+                Some(text) => connection
+                    .prepare_cached(queries::PUT_PAUSE)?
+                    .execute([text])?,
+                None => connection
+                    .prepare_cached(queries::DELETE_PAUSE)?
+                    .execute([])?,
+            };
+            Ok(())
+        })
+        .await
     }
 
     fn api_keys(&self) -> &dyn ApiKeys {

@@ -8,6 +8,7 @@ use atelier_domain::assignment::{Assignment, Status, Token};
 use atelier_domain::audit::{Action, Actor, Entry};
 use atelier_domain::budget::{Account, Day, MicroUsd, Scope};
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::search::Search;
 use atelier_domain::share::NewShare;
 use atelier_domain::timestamp::Timestamp;
@@ -36,6 +37,10 @@ fn heartbeat() -> Heartbeat {
         "paused": false, "throttles": 0, "model_calls": 0, "jobs_finished": 0, "resident_bytes": 1,
     }))
     .unwrap()
+}
+
+fn pause() -> Pause {
+    serde_json::from_value(json!({ "by": "nobody", "since": 1.0 })).unwrap()
 }
 
 fn api_key() -> ApiKey {
@@ -88,6 +93,7 @@ async fn ask_everything(store: &dyn Store) {
     store.make_due(NOW, NOW, 9).await.unwrap();
     store.pending_before(NOW, 9).await.unwrap();
     store.oldest_pending(9).await.unwrap();
+    store.pending(9).await.unwrap();
     store.finished_between(NOW, NOW, 9).await.unwrap();
     store.finished_since(NOW, 9).await.unwrap();
     store.charge("subject", 4_000_000_020).await.unwrap();
@@ -108,6 +114,9 @@ async fn ask_everything(store: &dyn Store) {
     store.count_of_others(9).await.unwrap();
     store.record_heartbeat(&heartbeat()).await.unwrap();
     store.heartbeats(NOW).await.unwrap();
+    store.set_pause(Some(&pause())).await.unwrap();
+    store.pause().await.unwrap();
+    store.set_pause(None).await.unwrap();
     let api_keys = store.api_keys();
     api_keys.add_key(&api_key()).await.unwrap();
     api_keys.key_by_hash("h").await.unwrap();

@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use atelier_domain::budget::MicroUsd;
+use atelier_domain::heartbeat::{MAX_MODEL_CHARACTERS, ModelBreaker, ModelLoad, shortened};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -38,6 +40,8 @@ struct State {
     in_flight: u32,
     points: u32,
     open: Option<Open>,
+    /// What calls cost that were billed, or may have been.
+    spent: MicroUsd,
     /// The last refusal that no rule explains, and the prompt that met it.
     unexplained: Option<(String, String)>,
 }
@@ -80,6 +84,7 @@ impl Limit {
             in_flight: 0,
             points: 0,
             open: None,
+            spent: MicroUsd::ZERO,
             unexplained: None,
         });
         Arc::new(Self { state, room })
@@ -108,6 +113,29 @@ impl Limit {
             .open
             .as_ref()
             .is_some_and(|open| open.refused && Instant::now() < open.until)
+    }
+
+    /// A call was billed, or may have been.
+    pub(super) fn spend(&self, price: MicroUsd) {
+        let mut state = self.state();
+        state.spent = state.spent.plus(price);
+    }
+
+    /// How the model with this id is used, for a heartbeat.
+    pub(super) fn load(&self, model: &str) -> ModelLoad {
+        let state = self.state();
+        let breaker = match &state.open {
+            None => ModelBreaker::Closed,
+            Some(open) if open.refused => ModelBreaker::Refused,
+            Some(_) => ModelBreaker::Open,
+        };
+        ModelLoad {
+            model: shortened(model, MAX_MODEL_CHARACTERS),
+            limit: state.limit.limit(),
+            in_flight: state.in_flight,
+            breaker,
+            spent: state.spent,
+        }
     }
 
     /// The model answered for the prompt, with a picture or by declining it: the limit grows by one
@@ -221,6 +249,7 @@ mod tests {
             limit.overloaded();
         }
         drop(calls);
+        assert_eq!(limit.load("m").limit, 4);
         let calls: Vec<_> = (0..4).map(|_| call(&limit)).collect();
         assert!(matches!(limit.enter(false), Room::Full));
         drop(calls);
@@ -259,6 +288,7 @@ mod tests {
     async fn a_refusal_lasts_five_minutes_unless_the_model_answers() {
         let limit = limit(1);
         assert!(limit.refused() && !limit.refused(), "it is news once");
+        assert_eq!(limit.load("m").breaker, ModelBreaker::Refused);
         assert!(limit.is_refused() && matches!(limit.enter(false), Room::Open));
         assert!(matches!(limit.enter(true), Room::Call(_)));
         tokio::time::advance(REFUSED).await;

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::Entry;
 use atelier_domain::budget::{Account, Charged, MicroUsd};
+use atelier_domain::fairness::Pending;
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 use atelier_store::api_keys::ApiKeys;
@@ -23,6 +25,8 @@ pub(crate) enum Oddity {
     HeartbeatPanics,
     /// Every write fails, though documents can be read.
     ReadsOnly,
+    /// Whether the fleet is paused can be read once, and then not any more.
+    PauseIsReadOnce,
 }
 
 #[derive(Debug)]
@@ -173,6 +177,22 @@ impl Store for OddStore {
 
     async fn heartbeats(&self, since: Timestamp) -> Result<Vec<Heartbeat>, StoreError> {
         self.store.heartbeats(since).await
+    }
+
+    async fn pending(&self, limit: u32) -> Result<Vec<Pending>, StoreError> {
+        self.store.pending(limit).await
+    }
+
+    async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        if self.oddity == Oddity::PauseIsReadOnce && self.times.fetch_add(1, Ordering::Relaxed) > 0
+        {
+            return Err(StoreError::Away("an ordered outage".into()));
+        }
+        self.store.pause().await
+    }
+
+    async fn set_pause(&self, pause: Option<&Pause>) -> Result<(), StoreError> {
+        self.store.set_pause(pause).await
     }
 
     fn api_keys(&self) -> &dyn ApiKeys {

@@ -11,6 +11,7 @@ mod inputs;
 mod overload;
 mod ownership;
 mod pages;
+mod pause;
 mod private_pictures;
 mod provider;
 mod reads;

@@ -115,18 +115,12 @@ async fn idle_connections_make_room_for_new_ones() {
 /// A fleet of one slot that takes 10 s a picture.
 async fn slow_fleet(world: &World, finished: usize) {
     let now = Timestamp::now();
-    let heartbeat = Heartbeat {
-        worker: "a worker".to_owned(),
-        started_at: now,
-        at: now,
-        slots: 1,
-        slots_in_use: 1,
-        paused: false,
-        throttles: 0,
-        model_calls: 0,
-        jobs_finished: 0,
-        resident_bytes: 0,
-    };
+    let heartbeat: Heartbeat = serde_json::from_value(json!({
+        "worker": "a worker", "started_at": now, "at": now, "slots": 1, "slots_in_use": 1,
+        "paused": false, "throttles": 0, "model_calls": 0, "jobs_finished": 0,
+        "resident_bytes": 0,
+    }))
+    .unwrap();
     world
         .services
         .store

@@ -52,7 +52,7 @@ async fn an_unknown_address_is_a_page_for_people_and_a_problem_for_programs() {
         let page = browser.send().await.unwrap();
         assert_eq!(page.status(), StatusCode::NOT_FOUND, "{path}");
         assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
-        assert!(page.text().await.unwrap().contains("href=\"/\""));
+        assert!(page.text().await.unwrap().contains("To the start"));
         let program = world.get(path).await;
         assert_eq!(program.status(), StatusCode::NOT_FOUND, "{path}");
         let kind = &program.headers()["content-type"];
@@ -161,6 +161,17 @@ async fn the_description_names_every_call_and_refuses_unknown_fields() {
             "/shared/{token}/answers",
             "post",
             "200 400 403 404 408 413 415 429 500 503",
+        ),
+        (
+            "/fleet/pause",
+            "post",
+            "200 400 401 403 408 413 415 500 503",
+        ),
+        ("/fleet/resume", "post", "204 401 403 500 503"),
+        (
+            "/fleet/dead-letters:redrive",
+            "post",
+            "200 400 401 403 408 409 413 415 500 503",
         ),
         ("/health/ready", "get", "200 431 503"),
         ("/auth/me", "get", "200 401 503"),

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::audit::Entry;
 use atelier_domain::budget::{Account, Charged, MicroUsd};
+use atelier_domain::fairness::Pending;
 use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::pause::Pause;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::Transition;
 use atelier_store::api_keys::ApiKeys;
@@ -154,6 +156,15 @@ impl Store for MoodyStore {
     }
     async fn heartbeats(&self, since: Timestamp) -> Answer<Vec<Heartbeat>> {
         self.ask()?.heartbeats(since).await
+    }
+    async fn pending(&self, limit: u32) -> Answer<Vec<Pending>> {
+        self.ask()?.pending(limit).await
+    }
+    async fn pause(&self) -> Answer<Option<Pause>> {
+        self.ask()?.pause().await
+    }
+    async fn set_pause(&self, pause: Option<&Pause>) -> Answer<()> {
+        self.ask()?.set_pause(pause).await
     }
     fn api_keys(&self) -> &dyn ApiKeys {
         self.store.api_keys()

@@ -45,6 +45,9 @@ pub const BUDGET_LEFT: &str = "atelier.budget_left";
 pub const OLDEST_PENDING: &str = "atelier.oldest_pending";
 /// 1 while a worker is paused by an outage, else 0.
 pub const PAUSED: &str = "atelier.paused";
+/// 1 while a worker takes no jobs since an operator paused the fleet, else 0. [`PAUSED`] is 0 then
+/// unless there is an outage, too.
+pub const FLEET_PAUSED: &str = "atelier.fleet_paused";
 
 /// The instruments. Where no collector is configured they do nothing.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ pub struct Metrics {
     oldest_pending: Gauge<f64>,
     /// See [`PAUSED`].
     pub paused: Gauge<u64>,
+    /// See [`FLEET_PAUSED`].
+    pub fleet_paused: Gauge<u64>,
 }
 
 /// Boundaries for the time of a stage, in seconds.
@@ -172,6 +177,10 @@ impl Metrics {
                 )
                 .build(),
             paused: gauge(PAUSED, "1 while a worker is paused by an outage, else 0."),
+            fleet_paused: gauge(
+                FLEET_PAUSED,
+                "1 while an operator has paused the fleet, else 0.",
+            ),
         }
     }
 
@@ -248,6 +257,7 @@ impl Metrics {
         self.model_cost("model", 0.04);
         self.guardrail_intervened();
         self.budget(1.0, 2.0);
+        self.renditions("made");
         for counter in [
             &self.s3_uploads,
             &self.s3_upload_failures,
@@ -255,7 +265,12 @@ impl Metrics {
         ] {
             counter.add(1, &[]);
         }
-        for gauge in [&self.slots, &self.slots_in_use, &self.paused] {
+        for gauge in [
+            &self.slots,
+            &self.slots_in_use,
+            &self.paused,
+            &self.fleet_paused,
+        ] {
             gauge.record(1, &[]);
         }
     }

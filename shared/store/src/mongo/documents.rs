@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::StoreError;
 use atelier_domain::assignment::{Assignment, Status};
+use atelier_domain::fairness::Pending;
 use atelier_domain::foreign;
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard};
@@ -93,6 +94,20 @@ pub(super) fn status(document: Document) -> Option<(String, Status)> {
 pub(super) fn created_at(document: Document) -> Option<Timestamp> {
     let created_at = document.get("created_at").cloned().map(to_json)?;
     created_at.as_f64().map(Timestamp::from_exact_seconds)
+}
+
+/// What fairness looks at in a part of a document.
+pub(super) fn pending(document: Document) -> Option<Pending> {
+    let teacher_id = document.get_str("teacher_id").ok().map(str::to_owned);
+    let claim = document.get_document("claim").ok();
+    let until = claim.and_then(|claim| claim.get("until")).cloned();
+    Some(Pending {
+        teacher_id,
+        created_at: created_at(document)?,
+        claimed_until: until
+            .and_then(|until| to_json(until).as_f64())
+            .map(Timestamp::from_exact_seconds),
+    })
 }
 
 /// A document that only we write.

@@ -4,6 +4,8 @@
 use rusqlite::{Connection, OptionalExtension as _, Params};
 
 use atelier_domain::assignment::Status;
+use atelier_domain::fairness::Pending;
+use atelier_domain::timestamp::Timestamp;
 
 pub(super) const INSERT: &str =
     "INSERT INTO assignments (id, document) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
@@ -36,6 +38,9 @@ pub(super) const PENDING_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM ass
     WHERE status = 'pending' AND created_at < ?1 LIMIT ?2)";
 
 pub(super) const OLDEST_PENDING: &str = "SELECT created_at FROM assignments
+    WHERE status = 'pending' AND created_at >= 0 ORDER BY created_at LIMIT ?1";
+
+const PENDING: &str = "SELECT teacher_id, created_at, claimed_until FROM assignments
     WHERE status = 'pending' AND created_at >= 0 ORDER BY created_at LIMIT ?1";
 
 pub(super) const FINISHED_BETWEEN: &str = "SELECT id, document FROM assignments
@@ -73,6 +78,13 @@ pub(super) const RECORD_HEARTBEAT: &str =
 pub(super) const DELETE_OLD_HEARTBEATS: &str = "DELETE FROM workers WHERE at < ?1";
 
 pub(super) const HEARTBEATS: &str = "SELECT heartbeat FROM workers WHERE at > ?1 ORDER BY at";
+
+pub(super) const PAUSE: &str = "SELECT pause FROM fleet_pause WHERE id = 1";
+
+pub(super) const PUT_PAUSE: &str = "INSERT INTO fleet_pause (id, pause) VALUES (1, ?1)
+    ON CONFLICT (id) DO UPDATE SET pause = excluded.pause";
+
+pub(super) const DELETE_PAUSE: &str = "DELETE FROM fleet_pause WHERE id = 1";
 
 pub(super) const LINKS: &str = "SELECT *, (SELECT count(*) FROM results
         WHERE results.assignment_id = shares.assignment_id AND results.link = shares.link) AS results
@@ -128,6 +140,7 @@ pub(super) const READS: &[&str] = &[
     LATEST_OF_TEACHER,
     PENDING_BEFORE,
     OLDEST_PENDING,
+    PENDING,
     FINISHED_BETWEEN,
     FINISHED_SINCE,
     SCAN,
@@ -138,6 +151,8 @@ pub(super) const READS: &[&str] = &[
     DELETE_OLD_BUDGETS,
     DELETE_OLD_HEARTBEATS,
     HEARTBEATS,
+    PAUSE,
+    DELETE_PAUSE,
     LINKS,
     LINK_OF_TOKEN,
     IS_LINK,
@@ -183,6 +198,23 @@ pub(super) fn number(
     connection
         .prepare_cached(sql)?
         .query_row(parameters, |row| row.get(0))
+}
+
+/// The oldest pending documents, as far as fairness is concerned.
+pub(super) fn pending(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Pending>> {
+    let mut statement = connection.prepare_cached(PENDING)?;
+    let mut rows = statement.query([limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Another program may have written anything: what is no time is left out.
+        let time = |column| row.get(column).ok().map(Timestamp::from_exact_seconds);
+        found.extend(time(1).map(|created_at| Pending {
+            teacher_id: row.get(0).ok(),
+            created_at,
+            claimed_until: time(2),
+        }));
+    }
+    Ok(found)
 }
 
 /// The statuses of those of `ids` that exist.

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{NOW, at, claim_of, delete, finished, for_every_store, ids, put, token};
 use atelier_domain::assignment::{Assignment, Status};
-use atelier_domain::heartbeat::Heartbeat;
+use atelier_domain::fairness::Pending;
+use atelier_domain::heartbeat::{Heartbeat, ModelBreaker, ModelLoad, Outage, Service};
+use atelier_domain::pause::Pause;
 use atelier_domain::transition;
 use atelier_store::{Filter, Position, Store};
 
@@ -26,6 +28,8 @@ for_every_store!(
     finished_documents_are_listed_and_counted,
     a_scan_meets_every_document,
     a_heartbeat_replaces_the_one_before,
+    pending_documents_tell_whose_they_are_and_whether_a_worker_holds_them,
+    a_pause_replaces_the_one_before,
 );
 
 fn of(teacher_id: Option<&str>, status: Option<Status>) -> Filter {
@@ -404,6 +408,21 @@ async fn a_heartbeat_replaces_the_one_before(store: Arc<dyn Store>) {
         model_calls: 7,
         jobs_finished: 6,
         resident_bytes: 1 << 33,
+        host: "a-host".to_owned(),
+        limit: Some(4),
+        fleet_paused: true,
+        outages: vec![Outage {
+            service: Service::Bucket,
+            since: at(6.5),
+            cause: "AccessDenied".to_owned(),
+        }],
+        models: vec![ModelLoad {
+            model: "stability.stable-image-core-v1:1".to_owned(),
+            limit: 4,
+            in_flight: 2,
+            breaker: ModelBreaker::Open,
+            spent: atelier_domain::budget::MicroUsd::new(1 << 40),
+        }],
     };
     for each in [
         heartbeat("a", 60),
@@ -418,4 +437,65 @@ async fn a_heartbeat_replaces_the_one_before(store: Arc<dyn Store>) {
     found.sort_by(|one, other| one.worker.cmp(&other.worker));
     assert_eq!(found, [heartbeat("a", 10), heartbeat("c", 20)]);
     assert_eq!(store.heartbeats(at(0.0)).await.unwrap().len(), 3);
+}
+
+async fn pending_documents_tell_whose_they_are_and_whether_a_worker_holds_them(
+    store: Arc<dyn Store>,
+) {
+    put(
+        &*store,
+        "b",
+        json!({ "teacher_id": "t", "created_at": 20.5 }),
+    )
+    .await;
+    put(&*store, "a", json!({ "created_at": 10.5 })).await;
+    put(
+        &*store,
+        "c",
+        json!({ "teacher_id": "t", "created_at": 30.5 }),
+    )
+    .await;
+    put(&*store, "d", json!({ "s3_upload_status": "success" })).await;
+    let seen = store.get("c").await.unwrap().unwrap();
+    let claim = transition::claim(&seen, &claim_of("mine", 1_060.5), at(1_090.0));
+    store.apply("c", &claim).await.unwrap().unwrap();
+    let pending = |teacher: Option<&str>, created_at: f64, until: Option<f64>| Pending {
+        teacher_id: teacher.map(str::to_owned),
+        created_at: at(created_at),
+        claimed_until: until.map(at),
+    };
+    let all = [
+        pending(None, 10.5, None),
+        pending(Some("t"), 20.5, None),
+        pending(Some("t"), 30.5, Some(1_060.5)),
+    ];
+    assert_eq!(store.pending(9).await.unwrap(), all);
+    assert_eq!(store.pending(2).await.unwrap(), all[..2]);
+    assert_eq!(store.pending(0).await.unwrap(), []);
+}
+
+async fn a_pause_replaces_the_one_before(store: Arc<dyn Store>) {
+    assert_eq!(store.pause().await.unwrap(), None);
+    store.set_pause(None).await.unwrap();
+    let first = Pause {
+        by: "key:portal".to_owned(),
+        since: at(10.5),
+        until: Some(at(20.25)),
+        reason: Some("the bucket moves".to_owned()),
+    };
+    store.set_pause(Some(&first)).await.unwrap();
+    assert_eq!(store.pause().await.unwrap(), Some(first.clone()));
+    let second = Pause {
+        until: None,
+        reason: None,
+        ..first
+    };
+    for _ in 0..2 {
+        store.set_pause(Some(&second)).await.unwrap();
+        assert_eq!(store.pause().await.unwrap(), Some(second.clone()));
+    }
+    for _ in 0..2 {
+        store.set_pause(None).await.unwrap();
+        assert_eq!(store.pause().await.unwrap(), None);
+    }
 }

@@ -78,6 +78,12 @@ CREATE TABLE audit_names (
     name TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- The pause of the fleet, if there is one.
+CREATE TABLE fleet_pause (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    pause TEXT NOT NULL
+);
+
 -- Prompts are in the indexes of the lists, so that a search reads no document that it does not find.
 ALTER TABLE assignments ADD COLUMN prompt TEXT AS (document ->> '$.prompt') VIRTUAL;
 DROP INDEX newest;
