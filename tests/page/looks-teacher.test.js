@@ -50,10 +50,10 @@ const STATES = {
   "complete-choose": [at("/complete"), (page) => page.getByRole("link", { name: /solar system/i }).first().waitFor()],
   "complete-answered": [complete("success"), ...answer, text("Ada Lovelace"), picture],
   "complete-pending": [complete("pending"), text("Being painted")],
-  "complete-failed": [complete("failed"), text("could not be made")],
+  "complete-failed": [complete("failed"), text(/could not be made|declined/)],
   "complete-questions-only": [complete("none"), field(LARGEST)],
   "complete-picture-only": [complete("alone"), picture, button("Copy link")],
-  "complete-lost": [complete("lost"), field(LARGEST)],
+  "complete-lost": [complete("lost"), field(LARGEST), text("This picture is lost")],
   "complete-unknown": [at("/complete/no-such-assignment"), (page) => page.locator("main:not([aria-busy=true])").waitFor()],
   "not-found": [at("/no-such-page"), (page) => page.getByRole("heading").first().waitFor()],
 };

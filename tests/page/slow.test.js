@@ -41,7 +41,7 @@ before(async () => {
   await until(async () => {
     const picture = await fetch(`${atelier.url}/assignments/${assignment_id}/image?stream=true&width=640`, { headers: { accept: "image/avif,image/webp" } });
     return picture.headers.get("content-type") === "image/avif";
-  }, 60_000);
+  }, 240_000);
   const { token } = await atelier.call("POST", `/assignments/${assignment_id}/share`);
   address = `${atelier.url}/s/${token}`;
 });
