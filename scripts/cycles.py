@@ -27,7 +27,8 @@ LAYERS = {
     "atelier-api": SHARED,
     "atelier-keeper": SHARED,
     "atelier-worker": SHARED | {"atelier-optimize"},
-    "atelier-optimize": set(),
+    "atelier-optimize": {"atelier-webp"},
+    "atelier-webp": set(),
     "atelier-interleavings": {"atelier-domain"},
 }
 NOT_IN_DOMAIN = {"tokio", "mongodb", "rusqlite", "reqwest", "hyper", "axum", "aws-config"}
