@@ -1,39 +1,57 @@
-//! `encode IN.png OUT.webp [METHOD]`: optimizes one picture, for the comparison in `benches/compare`
-//! and for looking at it. With `--repeat N`, prints the processor time of each of N runs in ms.
+//! Optimizes pictures for the comparison in `benches/compare` and for looking at them.
+//!
+//! `encode IN.png OUT.webp|OUT.avif [METHOD]` makes one. `encode --orders` reads orders as lines of
+//! METHOD, IN and OUT with tabs between, and answers each with the processor time in ms.
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use atelier_optimize::{Provenance, Settings, avif, optimize};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let repeat = match arguments.iter().position(|argument| argument == "--repeat") {
-        Some(at) => arguments.drain(at..).nth(1).ok_or("--repeat N")?.parse()?,
-        None => 1,
-    };
-    let [input, output, method @ ..] = arguments.as_slice() else {
-        return Err("usage: encode IN.png OUT.webp|OUT.avif [METHOD] [--repeat N]".into());
-    };
+type Fault = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Fault> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [orders] if orders == "--orders" => {
+            for order in std::io::stdin().lock().lines() {
+                let order = order?;
+                let [method, input, output] = order.split('\t').collect::<Vec<_>>()[..] else {
+                    return Err("METHOD, IN and OUT, with tabs between".into());
+                };
+                println!("{:.3}", encode(input, output, Some(method))?);
+            }
+        }
+        [input, output] => println!("{:.3}", encode(input, output, None)?),
+        [input, output, method] => println!("{:.3}", encode(input, output, Some(method))?),
+        _ => {
+            return Err(
+                "usage: encode IN.png OUT.webp|OUT.avif [METHOD], or encode --orders".into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Makes one file and returns the processor time, in ms, without reading and writing.
+fn encode(input: &str, output: &str, method: Option<&str>) -> Result<f64, Fault> {
     let mut settings = Settings::default();
-    if let Some(method) = method.first() {
+    if let Some(method) = method {
         settings.method = method.parse()?;
     }
     let provenance = Provenance {
         model: "atelier.painter-v1",
     };
     let original = std::fs::read(input)?;
-    for _ in 0..repeat {
-        let start = processor_time()?;
-        let bytes = if output.ends_with(".avif") {
-            avif(&original, &settings, &provenance)?
-        } else {
-            optimize(&original, &settings, &provenance)?.bytes
-        };
-        let spent = processor_time()? - start;
-        std::fs::write(output, bytes)?;
-        println!("{:.2}", spent.as_secs_f64() * 1000.0);
-    }
-    Ok(())
+    let start = processor_time()?;
+    let bytes = if output.ends_with(".avif") {
+        avif(&original, &settings, &provenance)?
+    } else {
+        optimize(&original, &settings, &provenance)?.bytes
+    };
+    let spent = processor_time()? - start;
+    std::fs::write(output, bytes)?;
+    Ok(spent.as_secs_f64() * 1000.0)
 }
 
 /// Processor time that this thread, the only one, was given so far. Linux only.

@@ -1,4 +1,5 @@
-//! The calls to libwebp. All `unsafe` code of the workspace is in this file.
+//! The calls to libwebp. Besides one line for vectors in `worker/optimize`, all `unsafe` code of the workspace
+//! is in this file.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
