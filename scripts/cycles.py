@@ -28,7 +28,8 @@ LAYERS = {
     "atelier-api": SHARED,
     "atelier-keeper": SHARED,
     "atelier-worker": SHARED | {"atelier-doctor", "atelier-optimize"},
-    "atelier-optimize": set(),
+    "atelier-optimize": {"atelier-webp"},
+    "atelier-webp": set(),
     "atelier-interleavings": {"atelier-domain"},
 }
 NOT_IN_DOMAIN = {"tokio", "mongodb", "rusqlite", "reqwest", "hyper", "axum", "aws-config"}

@@ -1,9 +1,14 @@
 //! Mutated PNG files, most of them with right checksums, so that they get deep; and files of the
 //! other formats.
 
-use atelier_optimize::{OptimizeError, sniff};
+use std::io::Cursor;
+
+use atelier_optimize::{OptimizeError, plain_png, sniff};
 use atelier_proofs::bad_bytes::{Mutations, Target, mutated};
-use image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
+use image::metadata::Orientation;
+use image::{
+    ColorType, DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, RgbImage, RgbaImage,
+};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -91,6 +96,14 @@ fn corpus() -> Vec<Vec<u8>> {
             8,
             RGB,
             &[color_profile(), compressed_text(&zlib(b"a comment"))],
+        ),
+        plain(31, 20, 8, RGB, &[]),
+        plain(
+            40,
+            17,
+            8,
+            RGBA,
+            &[chunk(b"pHYs", [0, 0, 11, 19, 0, 0, 11, 19, 1])],
         ),
         plain(
             12,
@@ -275,13 +288,39 @@ fn outcome_of(bytes: &[u8]) -> Result<&'static str, String> {
     })
 }
 
+/// Whether the short way of plain files was taken. What it makes must be what the ordinary decoder makes.
+fn took_the_short_way(bytes: &[u8]) -> Result<bool, String> {
+    let Some(pixels) = plain_png(bytes, BUDGET) else {
+        return Ok(false);
+    };
+    let fault = |what: &dyn std::fmt::Display| format!("the short way was taken, but {what}");
+    let mut decoder = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png)
+        .into_decoder()
+        .map_err(|error| fault(&error))?;
+    if !matches!(decoder.color_type(), ColorType::Rgb8 | ColorType::Rgba8)
+        || decoder.icc_profile().ok().flatten().is_some()
+        || decoder.orientation().map_err(|error| fault(&error))? != Orientation::NoTransforms
+    {
+        return Err(fault(&"the file is not plain"));
+    }
+    let seen = DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?;
+    match seen.as_bytes() == pixels {
+        true => Ok(true),
+        false => Err(fault(&"its pixels are others")),
+    }
+}
+
 #[test]
 fn a_bad_png_is_a_picture_or_an_error_of_the_right_kind() {
     let _alone = alone();
     PNG.hold(&png(), |bytes| {
-        outcome_of(&bytes)
-            .map(|outcome| vec![outcome])
-            .map_err(TestCaseError::fail)
+        let outcome = outcome_of(&bytes).map_err(TestCaseError::fail)?;
+        let short = took_the_short_way(&bytes).map_err(TestCaseError::fail)?;
+        Ok(vec![if short {
+            "a picture by the short way"
+        } else {
+            outcome
+        }])
     });
 }
 

@@ -1,62 +1,77 @@
-//! `encode IN.png OUT.webp [METHOD]`: optimizes one picture, for the comparison in `benches/compare`
-//! and for looking at it. `encode IN.png OUT.avif [QUALITY]` makes its AVIF, and with `--width N` either
-//! makes a variant; what is measured then begins with the pixels, as in a worker. With `--repeat N`,
-//! prints the processor time of each of N runs in ms.
+//! Optimizes pictures for the comparison in `benches/compare` and for looking at them.
+//!
+//! `encode IN.png OUT.webp|OUT.avif [METHOD [WIDTH]]` makes one, with a width a variant.
+//! `encode --orders` reads orders as lines of METHOD, IN and OUT, and WIDTH for a variant, with tabs
+//! between. Each is answered with the processor time in ms: that of variants and AVIFs begins with
+//! the pixels, as in a worker.
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use atelier_optimize::{Fitted, Provenance, Settings, optimize};
 
-const USAGE: &str =
-    "encode IN.png OUT.webp [METHOD] | OUT.avif [QUALITY], [--width N] [--repeat N]";
+const USAGE: &str = "encode IN.png OUT.webp|OUT.avif [METHOD [WIDTH]], or encode --orders";
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let repeat = number(&mut arguments, "--repeat")?.unwrap_or(1);
-    let width = number(&mut arguments, "--width")?;
-    let [input, output, setting @ ..] = arguments.as_slice() else {
-        return Err(USAGE.into());
-    };
-    let is_avif = output.ends_with(".avif");
-    let mut settings = Settings::default();
-    if let Some(setting) = setting.first() {
-        let setting = setting.parse()?;
-        match is_avif {
-            true => settings.quality = setting,
-            false => settings.method = setting,
+type Fault = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Fault> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["--orders"] => {
+            for order in std::io::stdin().lock().lines() {
+                let order = order?;
+                let [method, input, output, ref width @ ..] =
+                    order.split('\t').collect::<Vec<_>>()[..]
+                else {
+                    return Err("METHOD, IN and OUT, with tabs between".into());
+                };
+                let milliseconds = encode(input, output, Some(method), width.first().copied())?;
+                println!("{milliseconds:.3}");
+            }
         }
+        [input, output, ref rest @ ..] if rest.len() <= 2 => {
+            let milliseconds =
+                encode(input, output, rest.first().copied(), rest.get(1).copied())?;
+            println!("{milliseconds:.3}");
+        }
+        _ => return Err(USAGE.into()),
+    }
+    Ok(())
+}
+
+/// Makes one file and returns the processor time, in ms, without reading and writing.
+fn encode(
+    input: &str,
+    output: &str,
+    method: Option<&str>,
+    width: Option<&str>,
+) -> Result<f64, Fault> {
+    let mut settings = Settings::default();
+    if let Some(method) = method {
+        settings.method = method.parse()?;
     }
     let provenance = Provenance {
         model: "atelier.painter-v1",
     };
     let original = std::fs::read(input)?;
-    let fitted = Fitted::decode(&original, &settings)?;
-    for _ in 0..repeat {
+    let is_avif = output.ends_with(".avif");
+    let (bytes, spent) = if is_avif || width.is_some() {
+        let fitted = Fitted::decode(&original, &settings)?;
+        let width = width.map_or(Ok(fitted.width()), str::parse)?;
         let start = processor_time()?;
-        let bytes = match (is_avif, width) {
-            (true, width) => {
-                fitted.avif(width.unwrap_or(fitted.width()), &settings, &provenance)?
-            }
-            (false, Some(width)) => fitted.webp(width, &settings, &provenance)?.bytes,
-            (false, None) => optimize(&original, &settings, &provenance)?.bytes,
+        let bytes = match is_avif {
+            true => fitted.avif(width, &settings, &provenance)?,
+            false => fitted.webp(width, &settings, &provenance)?.bytes,
         };
-        let spent = processor_time()? - start;
-        std::fs::write(output, bytes)?;
-        println!("{:.2}", spent.as_secs_f64() * 1000.0);
-    }
-    Ok(())
-}
-
-/// Takes the flag `name` and its number out of the arguments.
-fn number(
-    arguments: &mut Vec<String>,
-    name: &str,
-) -> Result<Option<u32>, Box<dyn std::error::Error>> {
-    let Some(at) = arguments.iter().position(|argument| argument == name) else {
-        return Ok(None);
+        (bytes, processor_time()? - start)
+    } else {
+        let start = processor_time()?;
+        let bytes = optimize(&original, &settings, &provenance)?.bytes;
+        (bytes, processor_time()? - start)
     };
-    let value = arguments.drain(at..(at + 2).min(arguments.len())).nth(1);
-    Ok(Some(value.ok_or(USAGE)?.parse()?))
+    std::fs::write(output, bytes)?;
+    Ok(spent.as_secs_f64() * 1000.0)
 }
 
 /// Processor time that this thread, the only one, was given so far. Linux only.

@@ -9,6 +9,7 @@ use image::{
 use crate::error::OptimizeError;
 use crate::format::Format;
 use crate::guard::guarded;
+use crate::png;
 use crate::riff::{is_whole, largest_frame};
 
 /// The share of the budget that may be spent on what stands before a PNG's pixels, while those take
@@ -58,6 +59,20 @@ pub(crate) fn decode(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError
 
 fn decode_unguarded(bytes: &[u8], budget: u64) -> Result<Decoded, OptimizeError> {
     let format = Format::of(bytes).ok_or(OptimizeError::NotAnImage)?;
+    if format == Format::Png
+        && let Some(pixels) = guarded(|| png::decode(bytes, budget)).flatten()
+    {
+        return Ok(Decoded {
+            format,
+            pixels,
+            color_profile: None,
+        });
+    }
+    decode_any(bytes, format, budget)
+}
+
+/// By the decoder of the format.
+fn decode_any(bytes: &[u8], format: Format, budget: u64) -> Result<Decoded, OptimizeError> {
     let decoder = format.decoder().ok_or(OptimizeError::Unsupported(format))?;
     // Its decoder makes room for whatever size a chunk claims.
     if format == Format::Webp && !is_whole(bytes) {
