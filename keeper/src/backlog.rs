@@ -103,22 +103,22 @@ mod tests {
         assert_eq!(metric["StorageResolution"], 1);
     }
 
+    /// The text that the file of Terraform's gives `name` first.
+    fn value_of(name: &str, file: &str) -> String {
+        let text = std::fs::read_to_string(file).unwrap();
+        let value = text.lines().find_map(|line| {
+            let (left, right) = line.split_once('=')?;
+            (left.trim() == name).then(|| right.trim().trim_matches('"').to_owned())
+        });
+        value.unwrap()
+    }
+
     #[test]
     fn terraform_follows_the_same_metric() {
-        let fleet = concat!(env!("CARGO_MANIFEST_DIR"), "/../terraform/fleet.tf");
-        let fleet = std::fs::read_to_string(fleet).unwrap();
-        assert!(
-            fleet.contains(&format!("metric_name = \"{METRIC}\"")),
-            "{METRIC}"
-        );
-        let module = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../terraform/modules/ec2-fleet/main.tf"
-        );
-        let module = std::fs::read_to_string(module).unwrap();
-        assert!(
-            module.contains(&format!("name  = \"{DIMENSION}\"")),
-            "{DIMENSION}"
-        );
+        let terraform = concat!(env!("CARGO_MANIFEST_DIR"), "/../terraform");
+        let fleet = format!("{terraform}/fleet.tf");
+        assert_eq!(value_of("metric_name", &fleet), METRIC);
+        let module = std::fs::read_to_string(format!("{terraform}/modules/ec2-fleet/main.tf"));
+        assert!(module.unwrap().contains(&format!("\"{DIMENSION}\"")));
     }
 }

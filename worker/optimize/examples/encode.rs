@@ -31,8 +31,7 @@ fn main() -> Result<(), Fault> {
             }
         }
         [input, output, ref rest @ ..] if rest.len() <= 2 => {
-            let milliseconds =
-                encode(input, output, rest.first().copied(), rest.get(1).copied())?;
+            let milliseconds = encode(input, output, rest.first().copied(), rest.get(1).copied())?;
             println!("{milliseconds:.3}");
         }
         _ => return Err(USAGE.into()),

@@ -35,7 +35,10 @@ async fn whatever_there_is_no_picture_for_has_a_placeholder() {
     world.fail(&failed).await;
     assert_eq!(reason(&world, &failed).await, "failed");
     world
-        .post("/assignments", &json!({"assignment_id": "none"}))
+        .post(
+            "/assignments",
+            &json!({"assignment_id": "none", "prompt": ""}),
+        )
         .await;
     assert_eq!(reason(&world, "none").await, "no_image");
     world.delete("/assignments/none").await;
