@@ -113,7 +113,7 @@ mod tests {
     async fn room_is_bounded_and_comes_back() {
         let lane = Lane::start();
         let taken: Vec<_> = std::iter::from_fn(|| lane.room()).collect();
-        assert!(taken.len() >= 1 + WAITING_A_THREAD);
+        assert!(taken.len() > WAITING_A_THREAD);
         assert!(lane.room().is_none());
         drop(taken);
         assert!(lane.room().is_some());

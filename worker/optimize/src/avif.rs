@@ -4,8 +4,8 @@ mod color_profile;
 
 use ravif::{Encoder, Img, RGBA8};
 
-use crate::decode::Pixels;
 use crate::error::OptimizeError;
+use crate::pixels::Pixels;
 use crate::provenance::Provenance;
 
 /// rav1e's effort, 1 (small) to 10 (fast).

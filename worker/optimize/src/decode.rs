@@ -2,13 +2,12 @@
 
 use std::io::Cursor;
 
-use image::{
-    ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage, RgbaImage,
-};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use crate::error::OptimizeError;
 use crate::format::Format;
 use crate::guard::guarded;
+use crate::pixels::Pixels;
 use crate::png;
 use crate::riff::{is_whole, largest_frame};
 
@@ -18,30 +17,6 @@ const BEFORE_PIXELS: u64 = 8;
 
 /// A profile beyond this is not kept, in bytes. Those in use for pictures have some thousand.
 const MAX_PROFILE: usize = 1 << 20;
-
-/// 8-bit pixels.
-pub(crate) enum Pixels {
-    /// Red, green, blue.
-    Rgb(RgbImage),
-    /// Red, green, blue and alpha, not premultiplied.
-    Rgba(RgbaImage),
-}
-
-impl Pixels {
-    pub(crate) fn width(&self) -> u32 {
-        match self {
-            Self::Rgb(image) => image.width(),
-            Self::Rgba(image) => image.width(),
-        }
-    }
-
-    pub(crate) fn height(&self) -> u32 {
-        match self {
-            Self::Rgb(image) => image.height(),
-            Self::Rgba(image) => image.height(),
-        }
-    }
-}
 
 /// A decoded file.
 pub(crate) struct Decoded {

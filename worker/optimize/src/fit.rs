@@ -5,8 +5,8 @@ use fast_image_resize::pixels::{U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use image::{RgbImage, RgbaImage};
 
-use crate::decode::Pixels;
 use crate::error::OptimizeError;
+use crate::pixels::Pixels;
 
 /// Scales `pixels` down so that neither side is longer than `longest`; what fits is left alone.
 pub(crate) fn fit(pixels: Pixels, longest: u32) -> Result<Pixels, OptimizeError> {

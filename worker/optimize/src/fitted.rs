@@ -4,10 +4,11 @@ use std::fmt;
 
 use fast_image_resize::FilterType;
 
-use crate::decode::{Pixels, decode};
+use crate::decode::decode;
 use crate::error::OptimizeError;
 use crate::fit::{dimensions, fit, scale};
 use crate::format::Format;
+use crate::pixels::Pixels;
 use crate::provenance::{self, Provenance};
 use crate::settings::{Picture, Settings};
 use crate::{avif, webp};

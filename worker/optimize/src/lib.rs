@@ -13,6 +13,7 @@ mod fit;
 mod fitted;
 mod format;
 mod guard;
+mod pixels;
 mod png;
 mod provenance;
 mod riff;
@@ -32,8 +33,8 @@ pub use settings::{Picture, Settings};
 #[doc(hidden)]
 pub fn plain_png(bytes: &[u8], decode_budget_bytes: u64) -> Option<Vec<u8>> {
     png::decode(bytes, decode_budget_bytes).map(|pixels| match pixels {
-        decode::Pixels::Rgb(image) => image.into_raw(),
-        decode::Pixels::Rgba(image) => image.into_raw(),
+        pixels::Pixels::Rgb(image) => image.into_raw(),
+        pixels::Pixels::Rgba(image) => image.into_raw(),
     })
 }
 

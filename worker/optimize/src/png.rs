@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use fdeflate::Decompressor;
 use image::{RgbImage, RgbaImage};
 
-use crate::decode::Pixels;
+use crate::pixels::Pixels;
 
 const SIGNATURE: usize = 8;
 

@@ -7,8 +7,8 @@ use image::RgbImage;
 use yuv::{BufferStoreMut, YuvPlanarImageMut};
 use yuv::{YuvConversionMode, YuvRange, YuvStandardMatrix, rgb_to_yuv420};
 
-use crate::decode::Pixels;
 use crate::error::OptimizeError;
+use crate::pixels::Pixels;
 
 /// libwebp's lossless effort, 0 to 9: small drawings take a few ms, and a photograph that ends here
 /// by mistake not more than half a second.

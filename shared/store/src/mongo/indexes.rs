@@ -173,20 +173,18 @@ pub(super) async fn missing(database: &Database) -> Result<Vec<&'static str>, Er
 /// Makes those that are missing, each by a command of its own, so that one that cannot be made keeps
 /// no other from it.
 pub(super) async fn make(database: &Database) -> Result<(), Error> {
-    let mut outcome = Ok(());
+    let mut outcome: Result<(), Error> = Ok(());
     for index in all() {
         outcome = outcome.and(make_one(database, index).await);
     }
-    if outcome.is_err() {
-        // What is retired may still serve in place of what could not be made.
-        return outcome;
-    }
+    // What is retired may still serve in place of what could not be made.
+    outcome?;
     for name in RETIRED {
         // It is not there, or costs its writes for a while longer.
         let assignments = database.collection::<Document>("assignments");
         let _ = assignments.drop_index(name).await;
     }
-    outcome
+    Ok(())
 }
 
 async fn make_one(database: &Database, index: Index) -> Result<(), Error> {

@@ -286,7 +286,7 @@ mod lanes {
         )
     }
 
-    /// As `super::paeth`.
+    /// As [`crate::png::rows::paeth`].
     #[inline]
     #[target_feature(enable = "sse2")]
     fn paeth_of_two(left: __m128i, above: __m128i, corner: __m128i) -> __m128i {
@@ -328,7 +328,9 @@ mod lanes {
 
     pub(super) fn paeth(left: Pixels, above: Pixels, corner: Pixels) -> Pixels {
         std::array::from_fn(|row| {
-            std::array::from_fn(|i| super::paeth(left[row][i], above[row][i], corner[row][i]))
+            std::array::from_fn(|i| {
+                crate::png::rows::paeth(left[row][i], above[row][i], corner[row][i])
+            })
         })
     }
 }

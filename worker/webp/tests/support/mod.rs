@@ -85,7 +85,7 @@ pub(crate) fn painted(kind: Kind, width: u32, height: u32, seed: u64) -> RgbaIma
         let (rgb, alpha) = match kind {
             Kind::Photo => (photo(&mut random), 255),
             Kind::PhotoWithAlpha => (photo(&mut random), ((x + y) * 5 % 256) as u8),
-            Kind::Drawing if (x / radius + y / radius) % 3 == 0 => (other, 255),
+            Kind::Drawing if (x / radius + y / radius).is_multiple_of(3) => (other, 255),
             Kind::Drawing | Kind::Flat => (color, 255),
             Kind::Gradient => (
                 [(x % 256) as u8, (y % 256) as u8, ((x + y) / 2 % 256) as u8],
