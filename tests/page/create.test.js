@@ -37,8 +37,10 @@ test("a prompt alone becomes a card at once, and the card a picture without a re
 });
 
 test("the expected wait counts down", async () => {
-  await atelier.call("PUT", "/fleet/temper", { latency_ms: 6000, throttle: 0, failure: 0 });
+  // Nothing is measured yet, so the page begins with what is typical.
+  const slow = await startAtelier({ latency: 6 });
   try {
+    await page.goto(slow.url);
     await page.getByLabel("Prompt").fill("A slow river");
     await create().click();
     const wait = cardOf(page, "A slow river").getByRole("timer");
@@ -48,7 +50,8 @@ test("the expected wait counts down", async () => {
     await until(async () => (await seconds()) < first);
     await pictureLoaded(cardOf(page, "A slow river"), "A slow river");
   } finally {
-    await atelier.call("PUT", "/fleet/temper", { latency_ms: 1000, throttle: 0, failure: 0 });
+    await page.goto(atelier.url);
+    await slow.end();
   }
 });
 
