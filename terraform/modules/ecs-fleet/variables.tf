@@ -65,15 +65,19 @@ variable "capacity" {
 }
 
 variable "scaling" {
-  description = "Targets to track: CPU in percent, and the jobs waiting for one worker (`backlog`) or the requests for one target (`requests`); with times in seconds."
+  description = "Targets to track: CPU in percent, and the jobs waiting for one worker (`backlog`, by SQS each minute and by a metric of `high_resolution`) or the requests for one target (`requests`); with times in seconds."
   type = object({
     cpu_percent                = number
     metric_period_seconds      = number
     boot_seconds               = number
     scale_out_cooldown_seconds = number
     scale_in_cooldown_seconds  = number
-    backlog                    = optional(object({ queue_name = string, per_worker = number }))
-    requests                   = optional(object({ resource_label = string, per_target_per_minute = number }))
+    backlog = optional(object({
+      queue_name      = string
+      per_worker      = number
+      high_resolution = optional(object({ namespace = string, metric_name = string, period_seconds = number }))
+    }))
+    requests = optional(object({ resource_label = string, per_target_per_minute = number }))
   })
 }
 
