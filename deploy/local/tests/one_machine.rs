@@ -200,13 +200,7 @@ fn a_shell_reads_the_printed_environment_whatever_the_directory_is_called() {
         .args(["audit", "--data", data])
         .output()
         .unwrap();
-    assert_eq!(
-        audit.status.code(),
-        Some(2),
-        "there is no store yet: {audit:?}"
-    );
-    let said = String::from_utf8(audit.stderr).unwrap();
-    assert!(!said.contains("nothing runs"), "{said}");
+    assert!(audit.status.success(), "{audit:?}");
 }
 
 #[test]
