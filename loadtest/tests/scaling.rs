@@ -31,7 +31,7 @@ fn terraforms_numbers_hold_through_a_day_of_each_kind() {
         serde_json::from_str(&std::fs::read_to_string(path("replay.json")).unwrap()).unwrap();
     let outcomes = replay["outcomes"].as_array().unwrap();
     assert_eq!(outcomes.len(), 3 * 6, "three days, six policies");
-    for day in outcomes.chunks(5) {
+    for day in outcomes.chunks(6) {
         assert!(
             day.iter().all(|outcome| outcome["jobs"] == day[0]["jobs"]),
             "every policy meets the same arrivals"

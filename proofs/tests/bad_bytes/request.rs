@@ -92,13 +92,25 @@ impl Sent {
             .chain(&twice)
             .map(|name| name.chars().take(64).collect())
             .collect();
-        if self.call == Call::Keep && !fields.contains_key("permanent") {
-            faults.insert("permanent".to_owned());
+        if faults.is_empty() {
+            faults.extend(self.lacks(&fields).map(str::to_owned));
         }
         if faults.is_empty() {
             Ok(fields)
         } else {
             Err(faults)
+        }
+    }
+
+    /// The field that is named where a body has nothing to do in it.
+    fn lacks(&self, fields: &Map<String, Value>) -> Option<&'static str> {
+        let questions = fields.get("question_answers");
+        match self.call {
+            Call::Create if fields.contains_key("prompt") => None,
+            Call::Create => (!questions.is_some_and(has_some)).then_some("prompt"),
+            Call::Retry => None,
+            Call::Keep if fields.contains_key("permanent") => None,
+            Call::Keep => questions.is_none().then_some("permanent"),
         }
     }
 
@@ -115,7 +127,7 @@ impl Sent {
             ]
             .contains(&field),
             Call::Retry => field == "prompt",
-            Call::Keep => field == "permanent",
+            Call::Keep => ["permanent", "question_answers"].contains(&field),
         }
     }
 
@@ -140,13 +152,26 @@ impl Sent {
                         && text.bytes().map(encoded).sum::<usize>() <= 1024
                 }),
                 "question_answers" => {
-                    text.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+                    value.is_array()
+                        || text.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
                 }
                 "assignment_id" => text.is_some_and(|text| {
                     (1..=64).contains(&length(text)) && text.chars().all(known)
                 }),
                 _ => value.is_boolean(),
             }
+    }
+}
+
+/// Whether a list of questions, or the JSON text of one, has anything in it.
+fn has_some(questions: &Value) -> bool {
+    let read = questions.as_str().map(serde_json::from_str::<Value>);
+    match read.unwrap_or_else(|| Ok(questions.clone())) {
+        Ok(Value::Null) => false,
+        Ok(Value::String(text)) => !text.trim().is_empty(),
+        Ok(Value::Array(list)) => !list.is_empty(),
+        Ok(Value::Object(fields)) => !fields.is_empty(),
+        Ok(Value::Bool(_) | Value::Number(_)) | Err(_) => true,
     }
 }
 
@@ -289,7 +314,8 @@ fn corpus() -> Vec<String> {
             "assignment_id": "lesson-7_planets",
         }),
         json!({"prompt": "the sea", "title": " Das Meer ", "question_answers": "[[\"Wie tief?\", [\"11 km\", \"11000 m\"]]]"}),
-        json!({"question_answers": "[]", "assignment_id": "0196f3a2-77aa-7bbb-8ccc-123456789abc"}),
+        json!({"question_answers": "[]", "prompt": "", "assignment_id": "0196f3a2-77aa-7bbb-8ccc-123456789abc"}),
+        json!({"question_answers": [{"question": "What is a moat?", "answer": ["a ditch"]}]}),
         json!({"prompt": "\u{e4}".repeat(1024), "teacher_id": "t".repeat(256)}),
         json!({"prompt": "a pond", "teacher_id": "\u{5e08}".repeat(113)}),
         json!({"permanent": false}),
@@ -318,7 +344,11 @@ fn sent() -> impl Strategy<Value = Sent> {
         r#"{"prompt":"a fox at night"}"#,
         r#"{"prompt":null}"#,
     ];
-    let keep = [r#"{"permanent":true}"#, r#"{"permanent":false}"#];
+    let keep = [
+        r#"{"permanent":true}"#,
+        r#"{"permanent":false}"#,
+        r#"{"question_answers":["What?"]}"#,
+    ];
     let what = prop_oneof![
         8 => create.prop_map(|body| (Call::Create, body)),
         1 => mutated(another).prop_map(|body| (Call::Retry, body)),
@@ -344,10 +374,10 @@ fn says(document: &Assignment, fields: &Map<String, Value>) -> bool {
             .unwrap_or_default()
     };
     let parsed = |text: Option<&str>| serde_json::from_str::<Value>(text?).ok();
-    let (answers, wanted) = (
-        document.question_answers.as_deref(),
-        text("question_answers"),
-    );
+    let written = fields.get("question_answers").filter(|it| it.is_array());
+    let written = written.map(Value::to_string);
+    let wanted = written.as_deref().or(text("question_answers"));
+    let answers = document.question_answers.as_deref();
     let prompt = text("prompt").filter(|text| shows_something(text));
     document.prompt == prompt.unwrap_or_default().trim()
         && document.title.as_deref() == text("title").map(str::trim)
@@ -455,7 +485,9 @@ async fn check(api: &Api, sent: &Sent) -> anyhow::Result<&'static str> {
 #[test]
 fn a_request_is_done_or_refused_with_everything_that_is_wrong() {
     let api = Api::start().unwrap();
-    let create = json!({"assignment_id": PRESENT}).to_string().into();
+    let create = json!({"assignment_id": PRESENT, "prompt": ""})
+        .to_string()
+        .into();
     let present = Sent {
         call: Call::Create,
         media_type: Some("application/json"),

@@ -39,16 +39,22 @@ fn avif_dimensions(file: &[u8]) -> (u32, u32) {
 
 /// The bytes of the items, by the places that `iloc` says (version 0, without a base).
 fn avif_items(file: &[u8]) -> Vec<Vec<u8>> {
-    let at = file.windows(4).position(|it| it == b"iloc").expect("iloc");
-    let u16_at = |at: usize| u16::from_be_bytes(file[at..at + 2].try_into().expect("2 bytes"));
-    let u32_at = |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().expect("4 bytes"));
-    let count = usize::from(u16_at(at + 10));
-    // Each has one extent: id, place of the data, number of extents, offset, length.
+    let mut at = file.windows(4).position(|it| it == b"iloc").expect("iloc") + 10;
+    let mut next = |length: usize| {
+        at += length;
+        let number = file[at - length..at].iter();
+        number.fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let count = next(2);
     (0..count)
-        .map(|n| at + 12 + 14 * n)
-        .map(|at| {
-            let (offset, length) = (u32_at(at + 6) as usize, u32_at(at + 10) as usize);
-            file[offset..offset + length].to_vec()
+        .map(|_| {
+            let _id_and_place_of_the_data = next(4);
+            let extents = next(2);
+            let places = (0..extents).map(|_| (next(4), next(4)));
+            places
+                .flat_map(|(offset, length)| &file[offset..offset + length])
+                .copied()
+                .collect()
         })
         .collect()
 }

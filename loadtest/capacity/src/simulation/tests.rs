@@ -248,8 +248,9 @@ proptest! {
     fn by_the_metric_of_high_resolution_a_need_is_met_within_two_minutes(load in any_load(), conditions in any_conditions(), quota in 60.0..2000.0f64) {
         let mut numbers = shipped();
         numbers.worker.model_quota_per_minute = quota;
-        // A lost worker's successor waits for the group's own health check.
-        let conditions = Conditions { spot_losses_per_hour: 0.0, ..conditions };
+        // A lost worker's successor waits for the group's own health check, and what the CPU lacks is
+        // the other policy's matter.
+        let conditions = Conditions { spot_losses_per_hour: 0.0, cpu_seconds: 0.05, ..conditions };
         let policy = Policy::high_resolution(&numbers);
         let outcome = replay("high resolution", policy, &load, &numbers, &conditions);
         let scaled = &outcome.time_to_scale;
