@@ -65,7 +65,7 @@ pub fn start(config: &TelemetryConfig, service: &'static str) -> anyhow::Result<
     if let Some(address) = config.scrape {
         let (exporter, scraped) = Scrape::new()?;
         readers = readers.with_reader(exporter);
-        scrape = Some(scraped.serve(address)?);
+        scrape = Some((scraped, address));
     }
     let is_measured = traces.is_some() || scrape.is_some();
     let metrics = is_measured.then(|| readers.build());
@@ -91,10 +91,12 @@ pub fn start(config: &TelemetryConfig, service: &'static str) -> anyhow::Result<
         .with(spans)
         .with(lines)
         .try_init()?;
+    // It says where, so the log comes before.
+    let scrape = scrape.map(|(scraped, address)| scraped.serve(address));
     Ok(Telemetry {
         traces,
         metrics,
-        _scrape: scrape,
+        _scrape: scrape.transpose()?,
     })
 }
 
