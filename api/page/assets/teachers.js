@@ -9,7 +9,7 @@ const fairness = document.getElementById("fairness");
 function table(label, columns, rows) {
   const head = h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)));
   const body = rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((each) => h("td", {}, each))));
-  return h("div", { class: "wide", role: "group", "aria-label": label, tabindex: 0 }, h("table", {}, h("thead", {}, head), h("tbody", {}, body)));
+  return h("div", { class: "wide", role: "region", "aria-label": label, tabindex: 0 }, h("table", {}, h("thead", {}, head), h("tbody", {}, body)));
 }
 
 const teacher = (id, otherwise) => (id == null ? h("span", { class: "hint" }, otherwise) : h("span", { dir: "auto" }, id));
