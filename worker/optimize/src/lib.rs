@@ -3,7 +3,7 @@
 //!
 //! The steps are decode, fit, encode, mark. Nothing here does I/O, and nothing keeps state between
 //! calls but buffers of the thread, so callers run it on threads of their choice.
-//! A 1024x1024 picture takes some 25 ms of one core and, at its peak, about three times its
+//! A 1024x1024 picture takes tens of ms of one core and, at its peak, about three times its
 //! decoded size in memory.
 
 mod avif;

@@ -10,7 +10,7 @@ use libwebp_sys::{WEBP_ENCODER_ABI_VERSION, WebPConfig, WebPImageHint, WebPPictu
 
 use crate::{EncodeError, Lossy, MAX_SIDE, Picture, Pixels};
 
-/// Beyond so many pixels, methods up to 2 search twice, as the stock encoder does, instead of keeping
+/// Beyond this number of pixels, methods up to 2 search twice, as the stock encoder does, instead of keeping
 /// all coefficients in memory, some 3 bytes a pixel. The file is the same.
 const MAX_KEPT_PIXELS: u64 = 1 << 24;
 

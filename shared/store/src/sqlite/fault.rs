@@ -79,7 +79,7 @@ impl Fault {
         Self::new(path, Reason::Other(reason.to_string()))
     }
 
-    /// A disk with so many bytes left.
+    /// A disk with `free` bytes left.
     pub(super) fn full(path: &Path, free: u64) -> Self {
         Self::new(path, Reason::Full(format!("{free} bytes are left")))
     }
