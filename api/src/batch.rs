@@ -136,7 +136,7 @@ pub(crate) async fn batch(
     if let Some(confirmed) = confirmed
         && confirmed != count
     {
-        let detail = format!("`confirm_count` must be {count}: so many there are now.");
+        let detail = format!("`confirm_count` must be {count}, as many as there are now.");
         let fault = FieldFault::beyond("confirm_count", detail.as_str(), count.into());
         return Err(Problem::new(StatusCode::CONFLICT, detail).with_errors(vec![fault]));
     }
