@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use atelier_cloud::client::ATTEMPT_TIMEOUT;
 use atelier_cloud::error::CloudError;
-use atelier_cloud::pictures::{self, Found, Pictures};
+use atelier_cloud::pictures::{self, Found};
 use atelier_domain::assignment::{Assignment, Status, is_valid_id};
 use atelier_domain::failure::Failure;
 use atelier_runtime::telemetry::events::Alert;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::app::App;
@@ -23,8 +23,7 @@ use crate::input::field::{Flag, Number};
 use crate::input::{AmongParameters, input};
 use crate::placeholder::{Reason, placeholder};
 use crate::problem::{Problem, Refused};
-use crate::read::is_known;
-use crate::rendition::{Chosen, MAX_WIDTH};
+use crate::rendition::{Chosen, Loaded, MAX_WIDTH, load};
 
 input! {
     /// Which file of a picture, and from where.
@@ -122,7 +121,7 @@ async fn stored(
     let start = Instant::now();
     let id = &document.assignment_id;
     match load(&app.services.pictures, chosen, document, headers).await {
-        Ok(Some(answer)) => answer,
+        Ok(Some(loaded)) => answer(loaded, document),
         Ok(None) => {
             tracing::warn!(assignment = id, "the picture is missing");
             placeholder(Reason::Missing)
@@ -150,46 +149,17 @@ async fn stored(
     }
 }
 
-/// The stored file as the answer, or the picture itself where that is missing; `None` if there is
-/// none.
-async fn load(
-    pictures: &Pictures,
-    chosen: Chosen,
-    document: &Assignment,
-    headers: &HeaderMap,
-) -> Result<Option<Response>, CloudError> {
-    for key in chosen.keys(document, headers) {
-        let answer = load_one(pictures, &key, document, headers).await?;
-        if answer.is_some() {
-            return Ok(answer);
+fn answer(loaded: Loaded, document: &Assignment) -> Response {
+    match loaded {
+        Loaded::Known(found) => {
+            (StatusCode::NOT_MODIFIED, cached(&found, document)).into_response()
+        }
+        Loaded::Bytes(bytes, found) => {
+            let mut headers = cached(&found, document);
+            headers.insert(CONTENT_TYPE, content_type(&found.content_type));
+            (headers, Body::from(bytes)).into_response()
         }
     }
-    Ok(None)
-}
-
-/// What is stored under `key`. A picture that the caller has already is not loaded.
-async fn load_one(
-    pictures: &Pictures,
-    key: &str,
-    document: &Assignment,
-    headers: &HeaderMap,
-) -> Result<Option<Response>, CloudError> {
-    if headers.contains_key(IF_NONE_MATCH) {
-        match pictures.find(key, document.into()).await? {
-            Some(found) if is_known(headers, &found.etag) => {
-                let answer = cached(&found, document);
-                let answer = (StatusCode::NOT_MODIFIED, answer).into_response();
-                return Ok(Some(answer));
-            }
-            _ => {}
-        }
-    }
-    let loaded = pictures.read(key, document.into()).await?;
-    Ok(loaded.map(|(bytes, found)| {
-        let mut answer = cached(&found, document);
-        answer.insert(CONTENT_TYPE, content_type(&found.content_type));
-        (answer, Body::from(bytes)).into_response()
-    }))
 }
 
 /// How readers keep it: not for long where a smaller file of it is about to come.

@@ -1,10 +1,14 @@
 //! Which file of a picture a reader gets: the smallest that is as wide as asked for, and its AVIF where
 //! that is stored and the reader takes it.
 
-use atelier_cloud::pictures::{avif_key, key, variant_avif_key, variant_key};
+use atelier_cloud::error::CloudError;
+use atelier_cloud::pictures::{Found, Pictures, avif_key, key, variant_avif_key, variant_key};
 use atelier_domain::assignment::Assignment;
+use axum::body::Bytes;
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, IF_NONE_MATCH};
+
+use crate::read::is_known;
 
 /// WebP stores no wider picture.
 pub(crate) const MAX_WIDTH: u32 = 16_383;
@@ -50,13 +54,42 @@ impl Chosen {
     }
 
     /// Where the bytes for the reader of `headers` may lie, the best first.
-    pub(crate) fn keys(self, document: &Assignment, headers: &HeaderMap) -> Vec<String> {
+    fn keys(self, document: &Assignment, headers: &HeaderMap) -> Vec<String> {
         let avif = self.avif_key.filter(|_| accepts_avif(headers));
         let mut keys: Vec<String> = avif.into_iter().chain([self.key]).collect();
         keys.push(key(&document.assignment_id));
         keys.dedup();
         keys
     }
+}
+
+/// A stored file for a reader.
+pub(crate) enum Loaded {
+    /// The reader has it already.
+    Known(Found),
+    /// Its bytes.
+    Bytes(Bytes, Found),
+}
+
+/// The chosen file, or the picture itself where that is missing; `None` if there is none.
+pub(crate) async fn load(
+    pictures: &Pictures,
+    chosen: Chosen,
+    document: &Assignment,
+    headers: &HeaderMap,
+) -> Result<Option<Loaded>, CloudError> {
+    for key in chosen.keys(document, headers) {
+        if headers.contains_key(IF_NONE_MATCH) {
+            let found = pictures.find(&key, document.into()).await?;
+            if let Some(found) = found.filter(|it| is_known(headers, &it.etag)) {
+                return Ok(Some(Loaded::Known(found)));
+            }
+        }
+        if let Some((bytes, found)) = pictures.read(&key, document.into()).await? {
+            return Ok(Some(Loaded::Bytes(bytes, found)));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether `Accept` names AVIF; that it takes all images says nothing of it.

@@ -194,7 +194,9 @@ impl Sweep {
             }
             return Ok(());
         }
-        let send = transition::send_renditions(&seen, now, now + HOLD);
+        // The last write before the message, whose worker claims what it sees.
+        let wake_at = self.job.wake_at_after_send(now, None);
+        let send = transition::send_renditions(&seen, now, wake_at);
         let Some(counted) = self.store().apply(id, &send).await? else {
             return Ok(());
         };
@@ -202,11 +204,6 @@ impl Sweep {
         let jobs = &self.services.queues.jobs;
         jobs.send_job_of(&counted, &self.job).await?;
         tracing::info!(sends = counted.rendition_sends, "sent for renditions");
-        // Where a worker was faster, it has moved on already.
-        let hold = self.job.wake_at_after_send(now, None).since(now);
-        if let Some(sent) = transition::take_due(&counted, now, hold) {
-            self.store().apply(id, &sent).await?;
-        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! One case: an assignment with a store, a queue and a place in the bucket that no other case
 //! touches.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -346,6 +347,7 @@ impl Case {
     /// # Errors
     /// It never comes to rest.
     pub async fn settled(&self) -> anyhow::Result<()> {
+        let waited_for = Cell::new(None);
         self.eventually("at rest", async || {
             let document = self.document().await?;
             let now = Timestamp::now();
@@ -354,7 +356,13 @@ impl Case {
             if claimed || self.messages().await? > 0 {
                 return Ok(false);
             }
+            let counts = document.as_ref().is_some_and(|it| it.renditions_due);
             let waits_until = document.and_then(|it| it.wake_at).filter(|at| *at > now);
+            // The keeper counts how often it sends for renditions: time runs on only when nobody is
+            // at it, else one send would count twice.
+            if counts && !has_lasted(&waited_for, waits_until) {
+                return Ok(false);
+            }
             if waits_until.is_some() {
                 self.edit(waits_until, vec![Edit::Set("wake_at", json!(now))])
                     .await?;
@@ -561,4 +569,15 @@ async fn stored_picture(world: &Arc<World>) -> anyhow::Result<&(Bytes, Label)> {
     };
     // Boxed, since a case may need the picture itself.
     world.picture.get_or_try_init(|| Box::pin(make())).await
+}
+
+/// Whether `seen` has been the same for a look's time.
+fn has_lasted(first: &Cell<Option<(Option<Timestamp>, Instant)>>, seen: Option<Timestamp>) -> bool {
+    match first.get() {
+        Some((before, since)) if before == seen => since.elapsed() >= LOOK,
+        _ => {
+            first.set(Some((seen, Instant::now())));
+            false
+        }
+    }
 }

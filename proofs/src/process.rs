@@ -18,6 +18,9 @@ use crate::gate::{Cut, Gate, Numbered};
 use crate::proxy::Proxy;
 use crate::store::GatedStore;
 
+/// A claim's length where renditions are made.
+const RENDITIONS_CLAIM: Duration = Duration::from_secs(3);
+
 /// Runs until it is killed or dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -84,6 +87,9 @@ impl Case {
         if self.makes_renditions.load(SeqCst) {
             config.optimize.variants = VARIANTS.to_vec();
             config.optimize.avif = true;
+            // Their threads have a low priority, and sixteen cases at a time: a claim that runs out
+            // under a worker that works is another case.
+            config.job.claim = RENDITIONS_CLAIM;
         }
         let runtime = runtime()?;
         runtime.spawn(async move {

@@ -34,6 +34,9 @@ const LATER: Duration = Duration::from_secs(60);
 /// How often a put is tried whose condition does not hold.
 const PUTS: usize = 3;
 
+/// How often a claim is tried while the document changes.
+const CLAIMS: usize = 5;
+
 /// How often what was made is noted while the document changes.
 const NOTES: usize = 5;
 
@@ -88,27 +91,41 @@ pub(crate) enum Turn {
     Mine(Box<Renditions>),
     /// Another worker makes them, or there is no room, for this long.
     Later(Duration),
-    /// Another worker was faster; what it leaves undone the keeper sends for.
+    /// They are made, or are of an earlier round.
     Over,
 }
 
 /// Claims the renditions of a `success` that are due.
 pub(crate) async fn claim(worker: &Worker, seen: &Assignment) -> Result<Turn, StoreError> {
-    let now = Timestamp::now();
-    if let Some(other) = seen.claim.as_ref().filter(|claim| claim.is_live(now)) {
-        return Ok(Turn::Later(other.until.since(now)));
-    }
     let Some(room) = worker.lane.room() else {
-        return Ok(Turn::Later(LATER.mul_f64(0.5 + 0.5 * fastrand::f64())));
+        return Ok(Turn::Later(later()));
     };
-    let claim = new_claim(worker, Token::random(), now);
-    let wake_at = claim.until + SWEEP_AFTER;
-    let take = transition::claim_renditions(seen, &claim, now, wake_at);
-    let taken = worker.store.apply(&seen.assignment_id, &take).await?;
-    Ok(taken.map_or(Turn::Over, |assignment| {
-        let source = Source::default();
-        Turn::Mine(Renditions::new(assignment.into(), claim, source, room).into())
-    }))
+    let (id, round) = (&seen.assignment_id, seen.round);
+    let mut seen = seen.clone();
+    for _ in 0..CLAIMS {
+        let now = Timestamp::now();
+        if let Some(other) = seen.claim.as_ref().filter(|claim| claim.is_live(now)) {
+            return Ok(Turn::Later(other.until.since(now)));
+        }
+        let claim = new_claim(worker, Token::random(), now);
+        let wake_at = claim.until + SWEEP_AFTER;
+        let take = transition::claim_renditions(&seen, &claim, now, wake_at);
+        if let Some(assignment) = worker.store.apply(id, &take).await? {
+            let source = Source::default();
+            let ours = Renditions::new(assignment.into(), claim, source, room);
+            return Ok(Turn::Mine(ours.into()));
+        }
+        // Another worker was faster, or the keeper has tagged it.
+        match worker.store.get(id).await? {
+            Some(now) if now.renditions_due && now.round == round => seen = now,
+            _ => return Ok(Turn::Over),
+        }
+    }
+    Ok(Turn::Later(later()))
+}
+
+fn later() -> Duration {
+    LATER.mul_f64(0.5 + 0.5 * fastrand::f64())
 }
 
 fn new_claim(worker: &Worker, token: Token, now: Timestamp) -> Claim {

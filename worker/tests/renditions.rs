@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use atelier_cloud::pictures::{avif_key, key, keys, variant_avif_key, variant_key};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::timestamp::Timestamp;
@@ -9,6 +12,7 @@ use atelier_domain::transition::{ClaimGuard, Edit, Guard, Transition};
 use atelier_embedded::faults::Service;
 use serde_json::json;
 use support::Bench;
+use support::odd_store::{OddStore, Oddity};
 
 const OPTIONS: [(&str, &str); 3] = [
     ("VARIANTS", "128,64,512"),
@@ -70,6 +74,18 @@ async fn edit(bench: &Bench, id: &str, edits: Vec<Edit>) {
     };
     let edited = bench.store.apply(id, &Transition { guard, edits }).await;
     assert!(edited.unwrap().is_some());
+}
+
+/// None of them is noted, and a worker is to make them.
+async fn make_due(bench: &Bench, id: &str) {
+    let due = vec![
+        Edit::Unset("variants"),
+        Edit::Unset("avif_size_bytes"),
+        Edit::Unset("thumbhash"),
+        Edit::Set("renditions_due", json!(true)),
+        Edit::Set("wake_at", json!(Timestamp::now())),
+    ];
+    edit(bench, id, due).await;
 }
 
 #[tokio::test]
@@ -139,14 +155,7 @@ async fn what_is_missing_is_made_of_the_stored_picture_without_a_model() {
             .await
             .unwrap();
     }
-    let due = vec![
-        Edit::Unset("variants"),
-        Edit::Unset("avif_size_bytes"),
-        Edit::Unset("thumbhash"),
-        Edit::Set("renditions_due", json!(true)),
-        Edit::Set("wake_at", json!(Timestamp::now())),
-    ];
-    edit(&bench, "a-1", due).await;
+    make_due(&bench, "a-1").await;
 
     bench.refuse(Service::S3, "PutObject", 403, "AccessDenied");
     bench.send(&made).await;
@@ -161,6 +170,30 @@ async fn what_is_missing_is_made_of_the_stored_picture_without_a_model() {
     check(&bench, &again).await;
     assert_eq!(bench.count(Service::Bedrock, "calls"), calls);
     bench.queue_is_empty().await;
+    worker.stop().await;
+}
+
+/// The keeper's tag, its next look: each changes `wake_at`, and no one else is sent for.
+#[tokio::test]
+async fn a_claim_is_tried_again_where_the_document_has_changed() {
+    let mut bench = Bench::with(&OPTIONS).await;
+    let odd = Arc::new(OddStore {
+        store: Arc::clone(&bench.store),
+        oddity: Oddity::ChangesBeforeClaims(2),
+        times: AtomicU32::new(0),
+    });
+    bench.store = Arc::clone(&odd) as _;
+    let worker = bench.work();
+    bench.post("a-1", "a coral reef").await;
+    let made = complete(&bench, "a-1").await;
+    make_due(&bench, "a-1").await;
+    bench.send(&made).await;
+    let again = complete(&bench, "a-1").await;
+    check(&bench, &again).await;
+    assert!(
+        odd.times.load(Ordering::Relaxed) > 2,
+        "it has changed twice"
+    );
     worker.stop().await;
 }
 

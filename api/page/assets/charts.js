@@ -1,4 +1,4 @@
-/** Small live line charts over uPlot, which the page loads before this module. */
+/** Small live line charts over uPlot, which is loaded when the first of them comes into view. */
 import { h } from "./dom.js";
 
 const HEIGHT = 150;
@@ -11,6 +11,25 @@ document.body.append(probe);
 function color(name) {
   probe.style.color = `var(${name})`;
   return getComputedStyle(probe).color;
+}
+
+let library = null;
+
+/** Loads uPlot once. The figures beside the charts do without it. */
+function plotting() {
+  library ??= Promise.all([
+    loaded(h("link", { rel: "stylesheet", href: "/assets/vendor/uplot/uPlot.min.css" })),
+    loaded(h("script", { src: "/assets/vendor/uplot/uPlot.iife.min.js" })),
+  ]).catch(() => (library = null));
+  return library;
+}
+
+function loaded(element) {
+  return new Promise((done, failed) => {
+    element.addEventListener("load", done);
+    element.addEventListener("error", () => (element.remove(), failed()));
+    document.head.append(element);
+  });
 }
 
 /**
@@ -28,9 +47,11 @@ export function chart({ title, lines, say = (value) => value.toLocaleString(), t
     return value;
   });
   let plot = null;
+  let inView = false;
   let data = [[], ...lines.map(() => [])];
 
-  function draw() {
+  async function draw() {
+    if (!(await plotting()) || !canvas.isConnected) return;
     plot?.destroy();
     const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     plot = new uPlot(
@@ -77,12 +98,18 @@ export function chart({ title, lines, say = (value) => value.toLocaleString(), t
   function update(at, columns) {
     data = [at, ...columns];
     if (plot) plot.setData(data);
-    else draw();
+    else if (inView) draw();
     tell();
     const words = lines.map(({ label }, line) => `${label} now ${values[line].textContent}, at most ${say(Math.max(0, ...columns[line]))}`);
     canvas.setAttribute("aria-label", `${title}, the last 15 minutes: ${words.join("; ")}.`);
   }
 
+  new IntersectionObserver((entries, observer) => {
+    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+    observer.disconnect();
+    inView = true;
+    if (data[0].length) draw();
+  }).observe(canvas);
   new ResizeObserver(() => plot?.setSize({ width: Math.max(canvas.clientWidth, 120), height: HEIGHT })).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot && draw());
   return { element, update };

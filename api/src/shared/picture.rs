@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use atelier_cloud::error::CloudError;
-use atelier_cloud::pictures::{Found, Pictures};
-use atelier_domain::assignment::{Assignment, Status};
+use atelier_cloud::pictures::Found;
+use atelier_domain::assignment::Status;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::TokenInPath;
@@ -20,8 +19,7 @@ use crate::input::field::Number;
 use crate::input::{AmongParameters, input};
 use crate::placeholder::{Reason, placeholder};
 use crate::problem::{Problem, Refused};
-use crate::read::is_known;
-use crate::rendition::{Chosen, MAX_WIDTH};
+use crate::rendition::{Chosen, Loaded, MAX_WIDTH, load};
 
 input! {
     /// Which file of a picture.
@@ -71,8 +69,10 @@ pub(crate) async fn shared_image(
         )
         .await
         {
-            Ok(Some(picture)) => return Ok(picture),
-            Ok(None) => Reason::Missing,
+            Ok(loaded) => match loaded.and_then(answer) {
+                Some(answer) => return Ok(answer),
+                None => Reason::Missing,
+            },
             Err(error) => {
                 let assignment = &document.assignment_id;
                 tracing::error!(assignment, %error, "the picture cannot be read");
@@ -83,46 +83,17 @@ pub(crate) async fn shared_image(
     Ok(placeholder(reason))
 }
 
-/// The chosen file, or the picture itself where that is missing; `None` if there is none to show.
-async fn load(
-    pictures: &Pictures,
-    chosen: Chosen,
-    document: &Assignment,
-    headers: &HeaderMap,
-) -> Result<Option<Response>, CloudError> {
-    for key in chosen.keys(document, headers) {
-        let answer = load_one(pictures, &key, document, headers).await?;
-        if answer.is_some() {
-            return Ok(answer);
+/// `None` where it cannot be shown.
+fn answer(loaded: Loaded) -> Option<Response> {
+    Some(match loaded {
+        Loaded::Known(found) => (StatusCode::NOT_MODIFIED, known_by(&found)).into_response(),
+        Loaded::Bytes(bytes, found) => {
+            let bytes = shown(bytes, &found)?;
+            let mut headers = known_by(&found);
+            headers.insert(CONTENT_TYPE, content_type(&found.content_type));
+            (headers, Body::from(bytes)).into_response()
         }
-    }
-    Ok(None)
-}
-
-/// What is stored under `key`, unless the caller has it already.
-async fn load_one(
-    pictures: &Pictures,
-    key: &str,
-    document: &Assignment,
-    headers: &HeaderMap,
-) -> Result<Option<Response>, CloudError> {
-    if headers.contains_key(IF_NONE_MATCH) {
-        match pictures.find(key, document.into()).await? {
-            Some(found) if is_known(headers, &found.etag) => {
-                let answer = (StatusCode::NOT_MODIFIED, known_by(&found)).into_response();
-                return Ok(Some(answer));
-            }
-            _ => {}
-        }
-    }
-    let Some((bytes, found)) = pictures.read(key, document.into()).await? else {
-        return Ok(None);
-    };
-    Ok(shown(bytes, &found).map(|bytes| {
-        let mut answer = known_by(&found);
-        answer.insert(CONTENT_TYPE, content_type(&found.content_type));
-        (answer, Body::from(bytes)).into_response()
-    }))
+    })
 }
 
 /// What we encoded ourselves says only which model made it. What came from elsewhere is stripped; it

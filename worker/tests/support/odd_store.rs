@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::assignment::{Assignment, Status};
@@ -11,7 +12,7 @@ use atelier_domain::fairness::Pending;
 use atelier_domain::heartbeat::Heartbeat;
 use atelier_domain::pause::Pause;
 use atelier_domain::timestamp::Timestamp;
-use atelier_domain::transition::Transition;
+use atelier_domain::transition::{self, Edit, Transition};
 use atelier_store::api_keys::ApiKeys;
 use atelier_store::shares::Shares;
 use atelier_store::{AuditFilter, Filter, Insert, Position, Store, StoreError};
@@ -27,6 +28,8 @@ pub(crate) enum Oddity {
     ReadsOnly,
     /// Whether the fleet is paused can be read once, and then not any more.
     PauseIsReadOnce,
+    /// The document of a success changes before it is claimed, this many times.
+    ChangesBeforeClaims(u32),
 }
 
 #[derive(Debug)]
@@ -35,6 +38,12 @@ pub(crate) struct OddStore {
     pub oddity: Oddity,
     /// How often it went wrong.
     pub times: AtomicU32,
+}
+
+/// Whether it claims what is to be made of a success.
+fn claims(transition: &Transition) -> bool {
+    let claim = |edit: &Edit| matches!(edit, Edit::Set("claim", _));
+    transition.guard.statuses == [Status::Success] && transition.edits.iter().any(claim)
 }
 
 #[async_trait]
@@ -63,6 +72,15 @@ impl Store for OddStore {
         if self.oddity == Oddity::ReadsOnly {
             self.times.fetch_add(1, Ordering::Relaxed);
             return Err(StoreError::Away("read-only".into()));
+        }
+        if let Oddity::ChangesBeforeClaims(times) = self.oddity
+            && claims(transition)
+            && self.times.fetch_add(1, Ordering::Relaxed) < times
+        {
+            let later = Timestamp::now() + Duration::from_secs(60);
+            let now = self.store.get(id).await?.expect("it is claimed");
+            let moved = transition::take_due(&now, later, Duration::ZERO).expect("it is due");
+            self.store.apply(id, &moved).await?;
         }
         self.store.apply(id, transition).await
     }

@@ -68,8 +68,7 @@ pub fn release_renditions(token: &Token, seen: &Assignment, wake_at: Timestamp) 
     edits.when(of_seen(seen, ClaimGuard::Held(token.clone())))
 }
 
-/// Counts that the keeper sends for a worker, before it does; it looks again at `wake_at`, which it
-/// moves on once it has ([`take_due`](super::take_due)).
+/// Counts that the keeper sends for a worker, before it does; it looks again at `wake_at`.
 pub fn send_renditions(seen: &Assignment, now: Timestamp, wake_at: Timestamp) -> Transition {
     Edits::new()
         .count(
