@@ -316,14 +316,54 @@ impl Renditions {
         webp_size: u64,
     ) -> Result<Option<u64>, Unfinished> {
         let avif = encoder.avif(width);
-        let Some(bytes) = self.held(encoder.worker, avif).await? else {
-            return Ok(None);
-        };
-        if bytes.len() as u64 >= webp_size {
-            return Ok(None);
+        let made = self.held(encoder.worker, avif).await?;
+        match made.filter(|it| (it.len() as u64) < webp_size) {
+            Some(bytes) => {
+                let rendition = encoder.rendition(&key, bytes, "image/avif");
+                self.put(encoder.worker, rendition).await.map(Some)
+            }
+            None => self.left(encoder, key).await,
         }
-        let rendition = encoder.rendition(&key, bytes, "image/avif");
-        self.put(encoder.worker, rendition).await.map(Some)
+    }
+
+    /// What is there under the key of a file that is not to be stored. What a worker before made of
+    /// the same picture stays: its pixels may have been better ones. What is of an earlier round goes.
+    async fn left(
+        &mut self,
+        encoder: &Encoder<'_>,
+        key: String,
+    ) -> Result<Option<u64>, Unfinished> {
+        let pictures = &encoder.worker.pictures;
+        match pictures.find(&key, self.assignment.as_ref().into()).await? {
+            None => Ok(None),
+            Some(found) if found.made_from.as_ref() == Some(&encoder.made_from) => {
+                self.keep(encoder.worker, key, &found).await.map(Some)
+            }
+            Some(_) => {
+                // Read after that HEAD: who wrote later than us has taken our claim.
+                let now = self.still_ours(encoder.worker).await?;
+                pictures.erase_object(&key, (&now).into()).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Counts what was put before as made. Returns its size.
+    async fn keep(
+        &mut self,
+        worker: &Worker,
+        key: String,
+        found: &Found,
+    ) -> Result<u64, Unfinished> {
+        let assignment = self.assignment.as_ref();
+        let key = [key];
+        // `permanent` may have changed since it was put.
+        let tag = worker
+            .pictures
+            .tag_keys(&key, assignment.into(), assignment.permanent);
+        tag.await?;
+        self.keys.extend(key);
+        Ok(found.size)
     }
 
     /// Puts a rendition, unless the same is there; what is of an earlier round is replaced. Returns
@@ -347,12 +387,7 @@ impl Renditions {
             condition = match pictures.find(&rendition.key, assignment.into()).await? {
                 None => Condition::IfAbsent,
                 Some(found) if found.made_from.as_ref() == Some(&rendition.made_from) => {
-                    // `permanent` may have changed since it was put.
-                    let key = [rendition.key];
-                    let tag = pictures.tag_keys(&key, assignment.into(), permanent);
-                    tag.await?;
-                    self.keys.extend(key);
-                    return Ok(found.size);
+                    return self.keep(worker, rendition.key, &found).await;
                 }
                 Some(other) => {
                     // Read after that HEAD: who wrote those bytes later than us has taken our claim.

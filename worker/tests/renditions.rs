@@ -5,7 +5,9 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use atelier_cloud::pictures::{avif_key, key, keys, variant_avif_key, variant_key};
+use atelier_cloud::pictures::{
+    Condition, Rendition, avif_key, key, keys, variant_avif_key, variant_key,
+};
 use atelier_domain::assignment::{Assignment, Status};
 use atelier_domain::timestamp::Timestamp;
 use atelier_domain::transition::{ClaimGuard, Edit, Guard, Transition};
@@ -194,6 +196,37 @@ async fn a_claim_is_tried_again_where_the_document_has_changed() {
         odd.times.load(Ordering::Relaxed) > 2,
         "it has changed twice"
     );
+    worker.stop().await;
+}
+
+/// At this width the AVIF is the larger file, so none is put.
+#[tokio::test]
+async fn an_avif_that_is_there_stays_if_it_is_of_this_picture() {
+    let bench = Bench::with(&OPTIONS).await;
+    let worker = bench.work();
+    bench.post("a-1", "a coral reef").await;
+    let made = complete(&bench, "a-1").await;
+    let variant = variant_key("a-1", 64);
+    let found = bench.pictures.find(&variant, (&made).into());
+    let made_from = found.await.unwrap().unwrap().made_from.unwrap();
+    for (made_from, stays) in [("another picture", None), (&made_from, Some(3))] {
+        let rendition = Rendition {
+            key: variant_avif_key("a-1", 64),
+            bytes: "any".into(),
+            content_type: "image/avif",
+            made_from: made_from.to_owned(),
+        };
+        let (whose, absent) = ((&made).into(), Condition::IfAbsent);
+        let put = bench
+            .pictures
+            .put_rendition(&rendition, whose, false, &absent);
+        put.await.unwrap();
+        make_due(&bench, "a-1").await;
+        bench.send(&made).await;
+        let again = complete(&bench, "a-1").await;
+        check(&bench, &again).await;
+        assert_eq!(again.variants[0].avif_size_bytes, stays);
+    }
     worker.stop().await;
 }
 
