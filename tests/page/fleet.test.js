@@ -47,8 +47,12 @@ test("the charts are drawn, and say in words what they show", async () => {
   for (const name of ["Queue", "Done a minute", "Throttles a minute", "Failures a minute", "Time in each stage", "Money"]) {
     const chart = page.getByRole("img", { name: new RegExp(`^${name}, the last 15 minutes: `) });
     await chart.waitFor();
-    const drawn = await chart.locator("canvas").evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean));
-    assert.ok(drawn, name);
+    const { lines, labels } = await chart.evaluate((plot) => ({
+      lines: [...plot.querySelectorAll("path[data-color]")].map((path) => path.getAttribute("d")),
+      labels: [...plot.querySelectorAll("text")].map((text) => text.textContent),
+    }));
+    assert.ok(lines.some((line) => /^M\d+\.\d \d/.test(line)) && !lines.some((line) => line.includes("NaN")), `${name}: ${lines}`);
+    assert.ok(labels.length > 2 && new Set(labels).size === labels.length, `${name}: ${labels}`);
   }
 });
 

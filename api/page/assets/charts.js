@@ -1,116 +1,131 @@
-/** Small live line charts over uPlot, which is loaded when the first of them comes into view. */
+/** Small live line charts in SVG: a library would weigh as much as all the rest of the page. */
 import { h } from "./dom.js";
 
-const HEIGHT = 150;
 const WINDOW_SECONDS = 15 * 60;
-const WHOLE_STEPS = Array.from({ length: 7 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+const HEIGHT = 150;
+const LEAST_WIDTH = 120;
+const EDGE = { top: 8, right: 18, bottom: 26, left: 56 };
+/** How far apart two labels of an axis are at least, in pixels. */
+const SPACE = { x: 90, y: 30 };
+const TIME_STEPS = [60, 120, 300, 600, 900];
 
-/** A canvas does not understand custom properties: an element that wears the color tells what it is. */
-const probe = h("span", { hidden: true });
-document.body.append(probe);
-function color(name) {
-  probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
-let library = null;
-
-/** Loads uPlot once. The figures beside the charts do without it. */
-function plotting() {
-  library ??= Promise.all([
-    loaded(h("link", { rel: "stylesheet", href: "/assets/vendor/uplot/uPlot.min.css" })),
-    loaded(h("script", { src: "/assets/vendor/uplot/uPlot.iife.min.js" })),
-  ]).catch(() => (library = null));
-  return library;
+/** The first of 1, 2, 5, 10, 20, … times a power of ten that is not below `least`. */
+function roundStep(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= least * (1 - 1e-9));
 }
 
-function loaded(element) {
-  return new Promise((done, failed) => {
-    element.addEventListener("load", done);
-    element.addEventListener("error", () => (element.remove(), failed()));
-    document.head.append(element);
-  });
+function multiples(step, from, to) {
+  const first = Math.ceil(from / step - 1e-9);
+  return Array.from({ length: Math.max(0, Math.floor(to / step + 1e-9) - first + 1) }, (_, index) => (first + index) * step);
+}
+
+/** The values' axis: where a value lies, from 0 to 1, and which values have labels. */
+function values(columns, { log, counts }) {
+  const all = columns.flat().filter((value) => value != null);
+  const labels = Math.floor((HEIGHT - EDGE.top - EDGE.bottom) / SPACE.y);
+  if (!log) {
+    const most = all.reduce((one, other) => Math.max(one, other), 0) * 1.1 || 1;
+    const step = Math.max(roundStep(most / labels), counts ? 1 : 0);
+    return { at: (value) => value / most, ticks: multiples(step, 0, most) };
+  }
+  const powers = all.filter((value) => value > 0).map(Math.log10);
+  const least = Math.floor(Math.min(...powers, powers.length ? Infinity : -2));
+  const most = Math.max(Math.ceil(Math.max(...powers, powers.length ? -Infinity : 0)), least + 1);
+  const step = Math.ceil((most - least) / labels);
+  return { at: (value) => (Math.log10(value) - least) / (most - least), ticks: multiples(step, least, most).map((power) => 10 ** power) };
 }
 
 /**
  * A chart of the last 15 minutes. Each of `lines` is {label, color}, the color a custom property
  * of the stylesheet; `say` makes a figure readable, `tick` one on the axis; `counts` has no fractions
- * there. `update` takes seconds and a column a line.
+ * there; `log` has a logarithmic axis, and bridges gaps. `update` takes seconds and a column a line.
  */
 export function chart({ title, lines, say = (value) => value.toLocaleString(), tick = say, log = false, counts = false }) {
-  const canvas = h("div", { class: "plot", role: "img" });
+  const plot = h("div", { class: "plot", role: "img" });
   const legend = h("ul", { class: "legend" });
-  const element = h("figure", { class: "chart panel" }, h("figcaption", {}, h("h2", {}, title), legend), canvas);
-  const values = lines.map((line) => {
-    const value = h("b", {}, "–");
-    legend.append(h("li", { "data-color": line.color.slice(2) }, `${line.label} `, value));
-    return value;
+  const element = h("figure", { class: "chart panel" }, h("figcaption", {}, h("h2", {}, title), legend), plot);
+  const figures = lines.map((line) => {
+    const figure = h("b", {}, "–");
+    legend.append(h("li", { "data-color": line.color.slice(2) }, `${line.label} `, figure));
+    return figure;
   });
-  let plot = null;
-  let inView = false;
-  let data = [[], ...lines.map(() => [])];
+  let times = [];
+  let columns = lines.map(() => []);
 
-  async function draw() {
-    if (!(await plotting()) || !canvas.isConnected) return;
-    plot?.destroy();
-    const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
-    plot = new uPlot(
-      {
-        width: Math.max(canvas.clientWidth, 120),
-        height: HEIGHT,
-        legend: { show: false },
-        cursor: { y: false, drag: { setScale: false } },
-        padding: [8, 18, 0, 0],
-        scales: {
-          x: { range: (_, __, last) => [(last ?? Date.now() / 1000) - WINDOW_SECONDS, last ?? Date.now() / 1000] },
-          y: log
-            ? { distr: 3, range: (_, least, most) => [10 ** Math.floor(Math.log10(least || 0.01)), 10 ** Math.ceil(Math.log10(most || 1))] }
-            : { range: (_, __, most) => [0, Math.max(most * 1.1 || 0, 1e-9) || 1] },
-        },
-        axes: [
-          { ...axis, size: 26, space: 90, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString(undefined, { timeStyle: "short" })) },
-          {
-            ...axis,
-            size: 56,
-            space: 30,
-            ...(counts && { incrs: WHOLE_STEPS }),
-            ...(log && { filter: (_, ticks) => ticks.map((value) => (Number.isInteger(Math.log10(value)) ? value : null)), grid: { show: false } }),
-            values: (_, ticks) => ticks.map((value) => (value == null ? "" : tick(value))),
-          },
-        ],
-        series: [{}, ...lines.map((line) => ({ stroke: color(line.color), width: 2, points: { size: 4 }, spanGaps: log }))],
-        hooks: { setCursor: [({ cursor }) => tell(cursor.idx)] },
-      },
-      data,
-      canvas,
+  const width = () => Math.max(plot.clientWidth, LEAST_WIDTH);
+  const span = () => width() - EDGE.left - EDGE.right;
+  const start = () => (times.at(-1) ?? Date.now() / 1000) - WINDOW_SECONDS;
+  const x = (time) => EDGE.left + ((time - start()) / WINDOW_SECONDS) * span();
+
+  function draw() {
+    const axis = values(columns, { log, counts });
+    const bottom = HEIGHT - EDGE.bottom;
+    const y = (value) => bottom - axis.at(value) * (bottom - EDGE.top);
+    const step = TIME_STEPS.find((each) => (each / WINDOW_SECONDS) * span() >= SPACE.x) ?? TIME_STEPS.at(-1);
+    const clock = (time) => new Date(time * 1000).toLocaleTimeString(undefined, { timeStyle: "short" });
+    const fits = (time) => x(time) + SPACE.x / 3 <= width();
+    const inside = (time) => x(time) >= EDGE.left && x(time) <= EDGE.left + span();
+    plot.replaceChildren(
+      svg(
+        "svg",
+        { "aria-hidden": "true", width: width(), height: HEIGHT },
+        ...axis.ticks.flatMap((value) => [
+          svg("path", { class: "grid", d: `M${EDGE.left} ${y(value)}h${span()}` }),
+          svg("text", { x: EDGE.left - 6, y: y(value) + 4, "text-anchor": "end" }, tick(value)),
+        ]),
+        ...multiples(step, start(), start() + WINDOW_SECONDS).filter(fits).map((time) => svg("text", { x: x(time), y: HEIGHT - 6, "text-anchor": "middle" }, clock(time))),
+        ...lines.map(({ color }, line) => svg("path", { class: "line", "data-color": color.slice(2), d: path(columns[line], inside, y) })),
+      ),
     );
+  }
+
+  /** A line through what is there; a single figure is a dot, since the line's ends are round. */
+  function path(column, inside, y) {
+    let pen = "M";
+    return times.reduce((drawn, time, index) => {
+      const value = column[index];
+      if (value == null || !inside(time)) {
+        if (!log) pen = "M";
+        return drawn;
+      }
+      const point = `${pen}${x(time).toFixed(1)} ${y(value).toFixed(1)}${pen === "M" ? "h0" : ""}`;
+      pen = "L";
+      return drawn + point;
+    }, "");
   }
 
   /** Puts the figures at an index, by default the last, beside the names of the lines. */
   function tell(index) {
-    const at = index ?? data[0].length - 1;
-    values.forEach((value, line) => {
-      const figure = data[line + 1][at] ?? (index == null ? data[line + 1].findLast((each) => each != null) : null);
-      value.textContent = figure == null ? "–" : say(figure);
+    figures.forEach((figure, line) => {
+      const value = index == null ? columns[line].findLast((each) => each != null) : columns[line][index];
+      figure.textContent = value == null ? "–" : say(value);
     });
   }
 
-  function update(at, columns) {
-    data = [at, ...columns];
-    if (plot) plot.setData(data);
-    else if (inView) draw();
+  function update(at, newest) {
+    times = at;
+    columns = newest;
+    draw();
     tell();
-    const words = lines.map(({ label }, line) => `${label} now ${values[line].textContent}, at most ${say(Math.max(0, ...columns[line]))}`);
-    canvas.setAttribute("aria-label", `${title}, the last 15 minutes: ${words.join("; ")}.`);
+    const words = lines.map(({ label }, line) => `${label} now ${figures[line].textContent}, at most ${say(Math.max(0, ...columns[line]))}`);
+    plot.setAttribute("aria-label", `${title}, the last 15 minutes: ${words.join("; ")}.`);
   }
 
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-    observer.disconnect();
-    inView = true;
-    if (data[0].length) draw();
-  }).observe(canvas);
-  new ResizeObserver(() => plot?.setSize({ width: Math.max(canvas.clientWidth, 120), height: HEIGHT })).observe(canvas);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot && draw());
+  plot.addEventListener("pointermove", ({ clientX }) => {
+    const under = clientX - plot.getBoundingClientRect().left;
+    const distance = (time) => Math.abs(x(time) - under);
+    const nearest = times.reduce((best, time, index) => (best == null || distance(time) < distance(times[best]) ? index : best), null);
+    tell(nearest);
+  });
+  plot.addEventListener("pointerleave", () => tell());
+  new ResizeObserver(() => times.length > 0 && draw()).observe(plot);
   return { element, update };
 }

@@ -20,8 +20,6 @@ const SCREENS = {
 };
 const SCHEMES = ["light", "dark"];
 const FIRST_VIEW_BYTES = 60_000;
-/** Operators' charts bring a library of their own; nobody's first view is the fleet. */
-const FLEET_BYTES = 75_000;
 /** What a view shows of its own is not what it weighs. */
 const isPicture = (address) => /\/image$|\/generated_images\//.test(address);
 
@@ -59,8 +57,7 @@ async function faultsOf(page, weight, name) {
   await mkdir(PICTURES, { recursive: true });
   note("shifts", await shifts(page));
   const bytes = weight.bytes((address) => !isPicture(address));
-  const most = name.startsWith("fleet") ? FLEET_BYTES : FIRST_VIEW_BYTES;
-  if (bytes > most) note("weight", `${bytes} bytes`);
+  if (bytes > FIRST_VIEW_BYTES) note("weight", `${bytes} bytes`);
   for (const scheme of SCHEMES) {
     await page.emulateMedia({ colorScheme: scheme });
     await screenshot(scheme);
