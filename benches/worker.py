@@ -4,6 +4,7 @@
     cargo build --release -p atelier -p atelier-server -p atelier-worker
     benches/worker.py --binaries target/release --jobs 100
     benches/worker.py --binaries target/release --jobs 192 --latency 10 --slots 64
+    benches/worker.py --binaries target/release --jobs 50 --latency 1 --alone
 
 Starts the embedded cloud, one API and one worker, each a process, posts the jobs and waits until
 none is pending. Linux only: it reads /proc.
@@ -22,6 +23,7 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import tempfile
 import time
@@ -88,6 +90,17 @@ def most_memory(pid):
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1000
 
 
+def alone(count):
+    """Posts one job after the other. The time of each beside the model's, in ms: median and longest."""
+    beside = []
+    for n in range(count):
+        made = call("/assignments", {"prompt": f"A mountain lake alone, the {n}th", "fresh": True})
+        done = call(f"/assignments/{made['assignment_id']}?wait=20")
+        whole = done["finished_at"] - done["created_at"]
+        beside.append(1000 * (whole - done["stage_seconds"]["generate"]))
+    return statistics.median(beside), max(beside)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=pathlib.Path, required=True)
@@ -96,6 +109,9 @@ def main():
     parser.add_argument("--slots", default="8")
     parser.add_argument(
         "--small", action="store_true", help="tiny pictures: what is left is all but the image path"
+    )
+    parser.add_argument(
+        "--alone", action="store_true", help="one job at a time: its time beside the model"
     )
     parser.add_argument("--sqs", help="address of another SQS")
     parser.add_argument("--s3", help="address of another S3")
@@ -112,6 +128,11 @@ def main():
             env = environment(cloud) | elsewhere(args)
             processes.append(start(args.binaries / "atelier-api", env=dict(env, LISTEN_ADDR=ADDRESS)))
             time.sleep(1)
+            if args.alone:
+                processes.append(start(args.binaries / "atelier-worker", env=env))
+                median, longest = alone(args.jobs)
+                print(f"{args.jobs} jobs alone, beside the model: p50 {median:.0f} ms, longest {longest:.0f} ms")
+                return
             for n in range(args.jobs):
                 prompt = f"A mountain lake, the {n}th{' [small]' if args.small else ''}"
                 call("/assignments", {"prompt": prompt, "fresh": True})

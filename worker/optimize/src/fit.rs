@@ -1,5 +1,7 @@
 //! Makes a picture fit a square, keeping its ratio.
 
+use std::cell::RefCell;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
@@ -8,6 +10,13 @@ use image::{RgbImage, RgbaImage};
 use crate::error::OptimizeError;
 use crate::pixels::Pixels;
 
+/// Bytes of a resizer's buffers that a thread keeps: those for 2048x2048 pixels with alpha.
+const MAX_KEPT: usize = 32 << 20;
+
+thread_local! {
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
 /// Scales `pixels` down so that neither side is longer than `longest`; what fits is left alone.
 pub(crate) fn fit(pixels: Pixels, longest: u32) -> Result<Pixels, OptimizeError> {
     let (width, height) = (pixels.width(), pixels.height());
@@ -15,7 +24,9 @@ pub(crate) fn fit(pixels: Pixels, longest: u32) -> Result<Pixels, OptimizeError>
     if (new_width, new_height) == (width, height) {
         return Ok(pixels);
     }
-    scale(&pixels, (new_width, new_height), FilterType::Lanczos3)
+    let scaled = scale(&pixels, (new_width, new_height), FilterType::Lanczos3);
+    pixels.recycle();
+    scaled
 }
 
 /// `pixels` with another width and height.
@@ -68,9 +79,13 @@ fn resize<P: PixelTrait>(
     let mut target =
         TypedImage::<P>::from_buffer(new_width, new_height, to).map_err(|e| failed(&e))?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new()
-        .resize_typed(&source, &mut target, &options)
-        .map_err(|e| failed(&e))
+    RESIZER.with_borrow_mut(|resizer| {
+        let resized = resizer.resize_typed(&source, &mut target, &options);
+        if resizer.size_of_internal_buffers() > MAX_KEPT {
+            resizer.reset_internal_buffers();
+        }
+        resized.map_err(|e| failed(&e))
+    })
 }
 
 #[cfg(test)]

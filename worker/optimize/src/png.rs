@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use fdeflate::Decompressor;
 use image::{RgbImage, RgbaImage};
 
-use crate::pixels::Pixels;
+use crate::pixels::{self, Pixels};
 
 const SIGNATURE: usize = 8;
 
@@ -123,7 +123,7 @@ impl<'a> File<'a> {
     /// Unpacks and unfilters. `N` is the number of channels.
     fn pixels<const N: usize>(&self) -> Option<Vec<u8>> {
         let (row, room, height) = (self.row()?, self.room()?, self.height as usize);
-        let mut out = vec![0; (row - 1).checked_mul(height)?];
+        let mut out = pixels::room((row - 1).checked_mul(height)?);
         UNPACKED.with_borrow_mut(|unpacked| {
             unpacked.resize(room, 0);
             let done = Unpacking {

@@ -14,11 +14,11 @@ use crate::pixels::Pixels;
 /// by mistake not more than half a second.
 const LOSSLESS_LEVEL: u8 = 3;
 
-/// Chosen with the table of `benches/settings.py`, docs/PERFORMANCE.md.
-const SNS_STRENGTH: u8 = 35;
+/// Chosen with the table of `benches/settings`, docs/PERFORMANCE.md.
+const SNS_STRENGTH: u8 = 48;
 
 /// As [`SNS_STRENGTH`].
-const FILTER_STRENGTH: u8 = 80;
+const FILTER_STRENGTH: u8 = 100;
 
 /// Four streams of coefficients, as a power of two. They are coded side by side.
 const PARTITIONS: u8 = 2;

@@ -171,6 +171,20 @@ fn palettes_interlacing_and_small_depths_are_read() {
     assert!(difference(&read(&picture), &plain.decode().expect("readable")) < 8.0);
 }
 
+/// A thread keeps memory of one picture for the next, of which nothing may show.
+#[test]
+fn nothing_of_a_picture_shows_in_the_next() {
+    let pictures = [(90, 80, 1), (80, 85, 2), (70, 95, 3), (90, 80, 1)];
+    let optimized = |(width, height, seed)| {
+        let file = png(photo(width, height, seed));
+        optimize(&file, &small(32), &PROVENANCE).expect("a picture")
+    };
+    for picture in pictures {
+        let alone = std::thread::spawn(move || optimized(picture));
+        assert_eq!(optimized(picture), alone.join().expect("no panic"));
+    }
+}
+
 #[test]
 fn a_picture_with_alpha_keeps_it() {
     let mut image = DynamicImage::from(photo(64, 64, 1)).to_rgba8();
