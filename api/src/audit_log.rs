@@ -16,7 +16,9 @@ use crate::app::App;
 use crate::correlation::CorrelationId;
 use crate::cursor;
 use crate::identity::caller::Caller;
-use crate::input::field::{AuditedAction, Cursor, Number, Trimmed};
+use crate::input::listing::{AuditedAction, Cursor};
+use crate::input::number::Number;
+use crate::input::text::Trimmed;
 use crate::input::{Parameters, input};
 use crate::problem::{Problem, Refused};
 

@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, HeaderName};
 use crate::app::App;
 use crate::budgets::BudgetView;
 use crate::identity::caller::Caller;
-use crate::input::field::TeacherId;
+use crate::input::text::TeacherId;
 use crate::input::{Parameters, input};
 use crate::problem::{Problem, Refused};
 

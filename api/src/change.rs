@@ -12,7 +12,7 @@ use axum::extract::State;
 use crate::app::App;
 use crate::before_answer::{CLEAN_UP_AFTER, TRIES, before_the_answer, busy};
 use crate::identity::caller::Caller;
-use crate::input::field::QuestionAnswers;
+use crate::input::text::QuestionAnswers;
 use crate::input::{IdInPath, JsonBody, input};
 use crate::present::present;
 use crate::problem::{FieldFault, Problem, Refused};

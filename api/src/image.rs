@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::app::App;
 use crate::correlation::CorrelationId;
 use crate::identity::caller::Caller;
-use crate::input::field::{Flag, Number};
+use crate::input::number::{Flag, Number};
 use crate::input::{AmongParameters, input};
 use crate::placeholder::{Reason, placeholder};
 use crate::problem::{Problem, Refused};

@@ -3,7 +3,11 @@
 //! that is wrong is reported at once.
 
 pub(crate) mod field;
+pub(crate) mod id;
 mod json;
+pub(crate) mod listing;
+pub(crate) mod number;
+pub(crate) mod text;
 
 use std::sync::Arc;
 

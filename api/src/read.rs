@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::app::App;
 use crate::identity::caller::Caller;
-use crate::input::field::Number;
+use crate::input::number::Number;
 use crate::input::{IdInPath, Parameters, input};
 use crate::present::present;
 use crate::problem::{Problem, Refused};

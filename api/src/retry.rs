@@ -18,7 +18,7 @@ use crate::correlation::CorrelationId;
 use crate::identity::caller::Caller;
 use crate::identity::client_address::ClientAddress;
 use crate::identity::subject;
-use crate::input::field::Shown;
+use crate::input::text::Shown;
 use crate::input::{IdInPath, OptionalJsonBody, input};
 use crate::present::present;
 use crate::problem::{Problem, Refused};

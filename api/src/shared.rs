@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::identity::client_address::ClientAddress;
 use crate::identity::subject;
-use crate::input::field::{Answers, Trimmed};
+use crate::input::text::{Answers, Trimmed};
 use crate::input::{JsonBody, input};
 use crate::problem::{FieldFault, Problem, Refused};
 use crate::share::{questions_of, right_count};

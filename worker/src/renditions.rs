@@ -340,7 +340,8 @@ impl Renditions {
                 self.keep(encoder.worker, key, &found).await.map(Some)
             }
             Some(_) => {
-                // Read after that HEAD: who wrote later than us has taken our claim.
+                // Half a claim is longer than the bucket may take: nobody else puts one meanwhile.
+                self.renew(encoder.worker).await?;
                 let now = self.still_ours(encoder.worker).await?;
                 pictures.erase_object(&key, (&now).into()).await?;
                 Ok(None)

@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::audit_log::note;
 use crate::correlation::CorrelationId;
 use crate::identity::caller::Caller;
-use crate::input::field::{DeadLetterCause, Whole};
+use crate::input::listing::DeadLetterCause;
+use crate::input::number::Whole;
 use crate::input::{OptionalJsonBody, input};
 use crate::problem::{Problem, Refused};
 

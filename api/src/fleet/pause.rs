@@ -17,7 +17,8 @@ use crate::app::App;
 use crate::audit_log::note;
 use crate::correlation::CorrelationId;
 use crate::identity::caller::Caller;
-use crate::input::field::{Shown, Time};
+use crate::input::listing::Time;
+use crate::input::text::Shown;
 use crate::input::{OptionalJsonBody, input};
 use crate::problem::{FieldFault, Problem, Refused};
 

@@ -15,7 +15,7 @@ use super::TokenInPath;
 use super::metadata::without_metadata;
 use crate::app::App;
 use crate::image::content_type;
-use crate::input::field::Number;
+use crate::input::number::Number;
 use crate::input::{AmongParameters, input};
 use crate::placeholder::{Reason, placeholder};
 use crate::problem::{Problem, Refused};

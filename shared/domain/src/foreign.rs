@@ -112,6 +112,7 @@ fn is_whole(number: f64) -> bool {
 mod tests {
     use super::*;
     use crate::timestamp::Timestamp;
+    use crate::transition::{self, Edit};
 
     fn read_json(document: Value) -> Result<Assignment, serde_json::Error> {
         let Value::Object(fields) = document else {
@@ -131,6 +132,23 @@ mod tests {
         assert_eq!(read.s3_image_key.as_deref(), Some("pictures/fox.png"));
         assert_eq!(read.updated_at, Timestamp::from_seconds(900.5));
         assert_eq!((read.round, read.attempts), (1, 0));
+    }
+
+    #[test]
+    fn a_retry_shows_in_a_document_whose_picture_another_program_named() {
+        let lost = json!({"assignment_id": "a", "s3_image_name": "pictures/fox.png"});
+        let at = Timestamp::from_seconds;
+        let seen = read_json(lost.clone()).unwrap();
+        let retry = transition::retry(&seen, None, "c", at(1.0), at(2.0), at(3.0));
+        assert!(!retry.is_made_in(&seen));
+        let mut stored = lost;
+        for edit in &retry.edits {
+            match edit {
+                Edit::Set(field, to) => stored[*field] = to.clone(),
+                Edit::Unset(field) => drop(stored.as_object_mut().unwrap().remove(*field)),
+            }
+        }
+        assert!(retry.is_made_in(&read_json(stored).unwrap()));
     }
 
     #[test]

@@ -757,6 +757,8 @@ impl Transition {
         };
         fits && self.edits.iter().all(|edit| match edit {
             Edit::Set(field, to) => fields.get(*field) == Some(to),
+            // Another program's name for its picture stays, and reads as this.
+            Edit::Unset("s3_image_key") => true,
             Edit::Unset(field) => !fields.contains_key(*field),
         })
     }
