@@ -99,6 +99,11 @@ run "errors" {
   command = plan
 
   assert {
+    condition     = strcontains(file("placeholder.svg"), "width=\"420\" height=\"400\"")
+    error_message = "The page tells the placeholder from a picture by its shape, which is that of the API's."
+  }
+
+  assert {
     condition     = { for response in aws_cloudfront_distribution.images.custom_error_response : response.error_code => response.response_page_path } == { for code in [403, 404, 500, 502, 503, 504] : code => "/placeholder.svg" }
     error_message = "Every error shows the placeholder."
   }
