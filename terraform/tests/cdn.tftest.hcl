@@ -99,7 +99,7 @@ run "errors" {
   command = plan
 
   assert {
-    condition     = strcontains(file("placeholder.svg"), "width=\"420\" height=\"400\"")
+    condition     = strcontains(file(aws_s3_object.placeholder.source), "width=\"420\" height=\"400\"")
     error_message = "The page tells the placeholder from a picture by its shape, which is that of the API's."
   }
 
