@@ -117,8 +117,13 @@ impl Interleavings {
         if state.api == Api::Idle && can_retry && faults.retries > 0 {
             actions.push(Action::Retry);
         }
+        // A picture expires years after it was put: no worker holds a put as old.
+        let is_put = state
+            .workers
+            .iter()
+            .all(|it| !matches!(it, Worker::Working(_)));
         let is_shown = status == Some(Status::Success) && state.object.is_some();
-        if is_shown && faults.expired_pictures > 0 {
+        if is_shown && is_put && faults.expired_pictures > 0 {
             actions.push(Action::LosePicture);
         }
         if faults.deletes > 0 && status.is_some_and(|it| it != Status::Deleted) {
