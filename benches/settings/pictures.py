@@ -3,6 +3,7 @@
 Photographs are those that Python packages ship. A set holds no part of a picture of the other.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -16,17 +17,17 @@ SKIMAGE = Path(skimage.__file__).parent / "data"
 SKLEARN = Path(sklearn.datasets.__file__).parent / "images"
 MATPLOTLIB = Path(matplotlib.__file__).parent / "mpl-data" / "sample_data"
 TEXT = "A teacher posts an assignment with a prompt. The fleet makes the picture. " * 40
+PHOTOGRAPHS = {
+    "chosen with": ["astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "china.jpg", "ihc.png"],
+    "kept apart": ["chelsea.png", "flower.jpg", "grace_hopper.jpg", "retina.jpg", "hubble_deep_field.jpg"],
+}
 
 
 def sets(painted):
     """{set: {kind: {name: picture}}}. `painted` are files of the development cloud's model."""
-    photos = {
-        "chosen with": ["astronaut.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "china.jpg", "ihc.png"],
-        "kept apart": ["chelsea.png", "flower.jpg", "grace_hopper.jpg", "retina.jpg", "hubble_deep_field.jpg"],
-    }
     gray = {"chosen with": ["camera.png", "brick.png", "gravel.png"], "kept apart": ["moon.png", "grass.png"]}
     result = {}
-    for number, (name, files) in enumerate(photos.items()):
+    for number, (name, files) in enumerate(PHOTOGRAPHS.items()):
         opened = {file: fit(Image.open(find(file))) for file in files}
         kinds = {
             "photographs": {file: noisy(picture, 4.0) for file, picture in opened.items()},
@@ -46,14 +47,14 @@ def find(file):
     return next(folder / file for folder in (SKIMAGE, SKLEARN, MATPLOTLIB) if (folder / file).exists())
 
 
-def fit(picture):
+def fit(picture, side=SIDE):
     """The middle, scaled so that the shorter side fits."""
     picture = picture.convert("RGB")
-    scale = SIDE / min(picture.size)
-    size = [max(SIDE, round(side * scale)) for side in picture.size]
+    scale = side / min(picture.size)
+    size = [max(side, round(length * scale)) for length in picture.size]
     picture = picture.resize(size, Image.Resampling.LANCZOS)
-    left, top = [(side - SIDE) // 2 for side in size]
-    return picture.crop((left, top, left + SIDE, top + SIDE))
+    left, top = [(length - side) // 2 for length in size]
+    return picture.crop((left, top, left + side, top + side))
 
 
 def noisy(picture, sigma):
@@ -95,3 +96,15 @@ def gradient(seed):
     y, x = numpy.mgrid[0:SIDE, 0:SIDE] / SIDE
     planes = [128 + 110 * numpy.sin(random.uniform(1, 4) * x + random.uniform(1, 4) * y + phase) for phase in random.uniform(0, 6, 3)]
     return Image.fromarray(numpy.stack(planes, -1).astype("uint8"))
+
+
+def main():
+    """Writes the photographs at 1024x1024, with the noise that `benches/compare` adds, for its `--photos`."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    for file in PHOTOGRAPHS["chosen with"] + PHOTOGRAPHS["kept apart"]:
+        noisy(fit(Image.open(find(file)), 1024), 4.0).save(folder / f"{Path(file).stem}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -82,7 +82,7 @@ export function chart({ title, lines, say = (value) => value.toLocaleString(), t
           svg("text", { x: EDGE.left - 6, y: y(value) + 4, "text-anchor": "end" }, tick(value)),
         ]),
         ...multiples(step, start(), start() + WINDOW_SECONDS).filter(fits).map((time) => svg("text", { x: x(time), y: HEIGHT - 6, "text-anchor": "middle" }, clock(time))),
-        ...lines.map(({ color }, line) => svg("path", { class: "line", "data-color": color.slice(2), d: path(columns[line], inside, y) })),
+        ...lines.map(({ color }, line) => svg("path", { "data-color": color.slice(2), d: path(columns[line], inside, y) })),
       ),
     );
   }
