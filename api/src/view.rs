@@ -185,7 +185,8 @@ pub(crate) struct View {
     /// The log lines of this round bear it.
     pub correlation_id: String,
     /// While pending: seconds until its picture is expected, the wait for a free slot and the making
-    /// together, as measured of the jobs before it; absent while nothing was measured.
+    /// together, as measured of the jobs before it, and the rest of an operator's pause; absent while
+    /// nothing was measured, and in a pause without an end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_wait_seconds: Option<f64>,
 }

@@ -60,6 +60,15 @@ impl ThroughputMeter {
         Ok(workers.iter().map(|worker| worker.slots).sum())
     }
 
+    /// How long the pause that holds now goes on, if there is one.
+    async fn paused_seconds(&self, now: Timestamp) -> Result<f64, StoreError> {
+        let pause = self.store.pause().await?.filter(|pause| pause.holds(now));
+        Ok(pause.map_or(0.0, |pause| match pause.until {
+            Some(until) => until.since(now).as_secs_f64(),
+            None => f64::INFINITY,
+        }))
+    }
+
     fn capacity(&self, slots: u32) -> Option<f64> {
         let seconds = self.history.mean_job_seconds()?;
         (slots > 0 && seconds > 0.0).then(|| f64::from(slots) / seconds)
@@ -102,6 +111,7 @@ impl ThroughputMeter {
             oldest_pending,
             slots,
             making_seconds: self.history.making_seconds().or(known),
+            paused_seconds: self.paused_seconds(now).await?,
         })
     }
 }

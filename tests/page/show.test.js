@@ -168,3 +168,19 @@ test(`${MANY} assignments scroll smoothly, without a jump, down to the last`, as
   // The figure is told; judged is only what no busy machine explains.
   assert.ok(median < 200, `median frame ${median} ms`);
 });
+
+test("a page of the list that did not come is asked for again with a button", async () => {
+  const more = page.getByRole("button", { name: "Show more" });
+  await page.route(/assignments\?.*after=/, (route) => route.fulfill({ status: 500, json: { detail: "The list is away." } }));
+  await show();
+  await until(async () => {
+    await page.mouse.wheel(0, 900);
+    return more.isVisible();
+  });
+  await page.getByText("The list is away.").waitFor();
+  const before = await page.getByRole("article").count();
+  await page.unroute(/assignments\?.*after=/);
+  await more.click();
+  await until(async () => (await page.getByRole("article").count()) > before);
+  assert.equal(await more.isVisible(), false);
+});

@@ -23,6 +23,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("filter");
 const shelf = byId("list");
 const end = byId("end");
+/** Shown only after a page did not come: a button in sight would be pushed down by what loads. */
 const more = byId("more");
 
 /** The cards on show, by id. */
@@ -68,7 +69,6 @@ async function load() {
     if (first && !page.assignments.length && filter.mine && isWhole({ ...filter, mine: false })) return filters.showAll();
     page.assignments.forEach((assignment) => put(assignment));
     cursor = page.next;
-    more.hidden = !cursor;
     tellEnd();
     watcher.poke();
     fill();
@@ -86,8 +86,8 @@ async function load() {
 
 /** An observer tells only of changes: what is still in sight after a page loads the next one. */
 function fill() {
-  near.unobserve(more);
-  near.observe(more);
+  near.unobserve(more.parentElement);
+  near.observe(more.parentElement);
 }
 
 function tellEnd() {

@@ -21,19 +21,23 @@ pub struct Measured {
     /// How long a worker lately took to make a picture, in seconds, however few were made; `None`
     /// until the first is measured.
     pub making_seconds: Option<f64>,
+    /// How long an operator's pause still holds the fleet: 0 without one, infinite where no end was
+    /// given.
+    pub paused_seconds: f64,
 }
 
 impl Measured {
     /// The seconds, rounded to 0.1, until a job that has `ahead` jobs before it is expected to be
-    /// done: until a slot is free for it, and while its picture is made. `None` where nothing that
-    /// this depends on was measured.
+    /// done: until a pause ends and a slot is free for it, and while its picture is made. `None` where
+    /// nothing that this depends on was measured, and in a pause without an end.
     pub fn wait_behind(&self, ahead: u64) -> Option<f64> {
         let queue = self.until_a_slot_is_free(ahead);
-        let seconds = match self.making_seconds {
+        let working = match self.making_seconds {
             Some(making) => queue.unwrap_or_default() + making,
             None => queue?,
         };
-        Some((seconds * 10.0).round() / 10.0)
+        let seconds = self.paused_seconds + working;
+        seconds.is_finite().then(|| (seconds * 10.0).round() / 10.0)
     }
 
     /// Where there are slots for all that are before it, it begins at once.
@@ -99,5 +103,19 @@ mod tests {
         assert_eq!(wait(None, 8, Some(4.0), 15), Some(8.0), "at full speed");
         assert_eq!(wait(None, 0, Some(3.0), 5), Some(3.0), "at least that");
         assert_eq!(wait(Some(0.5), 0, None, 4), Some(8.0), "none was made");
+    }
+    #[test]
+    fn a_wait_has_the_rest_of_a_pause() {
+        let wait = |paused_seconds| {
+            let measured = Measured {
+                slots: 8,
+                making_seconds: Some(3.0),
+                paused_seconds,
+                ..Measured::default()
+            };
+            measured.wait_behind(0)
+        };
+        assert_eq!(wait(60.0), Some(63.0));
+        assert_eq!(wait(f64::INFINITY), None, "until an operator ends it");
     }
 }

@@ -175,6 +175,38 @@ async fn the_expected_wait_has_the_time_of_making_from_the_first_picture_on() {
 }
 
 #[tokio::test]
+async fn the_expected_wait_has_the_rest_of_a_pause() {
+    let world = World::start().await;
+    let made = world.create("a fox").await;
+    world.succeed_after(&made, 3.0).await;
+    let path = format!("/assignments/{}", world.create("a cat").await);
+    let measured = async |holds: fn(Option<f64>) -> bool| {
+        let look = async {
+            loop {
+                let view: Value = world.get(&path).await.json().await.unwrap();
+                if holds(view["expected_wait_seconds"].as_f64()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let looked = tokio::time::timeout(Duration::from_secs(15), look).await;
+        looked.expect("never measured");
+    };
+    measured(|seconds| seconds == Some(3.0)).await;
+    let until = (Timestamp::now() + Duration::from_secs(600)).rfc3339();
+    let paused = world.post("/fleet/pause", &json!({"until": until})).await;
+    assert_eq!(paused.status(), StatusCode::OK);
+    measured(|seconds| seconds.is_some_and(|seconds| (500.0..603.5).contains(&seconds))).await;
+    let paused = world.post("/fleet/pause", &json!({})).await;
+    assert_eq!(paused.status(), StatusCode::OK);
+    measured(|seconds| seconds.is_none()).await;
+    let resume = world.call(Method::POST, "/fleet/resume").send().await;
+    assert_eq!(resume.unwrap().status(), StatusCode::NO_CONTENT);
+    measured(|seconds| seconds == Some(3.0)).await;
+}
+
+#[tokio::test]
 async fn the_list_is_searched_by_words_and_time() {
     let world = World::start().await;
     for (id, prompt, created_at) in [
