@@ -22,9 +22,9 @@ import pictures
 # quality, method, sns_strength, filter_strength, segments, partitions, photo
 STOCK = ("stock, method 2", [85, 2, 50, 60, 4, 0, 0])
 SETTINGS = [
-    ("Atelier's", [85, 2, 48, 100, 4, 2, 1]),
+    ("Atelier's", [85, 2, 48, 80, 4, 2, 1]),
     STOCK,
-    ("stock choices, sns 48, filter 100", [85, 2, 48, 100, 4, 2, 0]),
+    ("stock choices, sns 48, filter 80", [85, 2, 48, 80, 4, 2, 0]),
     ("sns 50, filter 60 (libwebp's defaults)", [85, 2, 50, 60, 4, 2, 1]),
     ("sns 35, filter 80", [85, 2, 35, 80, 4, 2, 1]),
     ("sns 60, filter 100", [85, 2, 60, 100, 4, 2, 1]),

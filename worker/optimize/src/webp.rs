@@ -18,7 +18,7 @@ const LOSSLESS_LEVEL: u8 = 3;
 const SNS_STRENGTH: u8 = 48;
 
 /// As [`SNS_STRENGTH`].
-const FILTER_STRENGTH: u8 = 100;
+const FILTER_STRENGTH: u8 = 80;
 
 /// Four streams of coefficients, as a power of two. They are coded side by side.
 const PARTITIONS: u8 = 2;
@@ -97,7 +97,7 @@ impl Planes {
         };
         // As VP8 has it (RFC 6386, 9.2).
         let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
-        let mode = YuvConversionMode::Balanced;
+        let mode = YuvConversionMode::Professional;
         rgb_to_yuv420(&mut planes, image.as_raw(), 3 * width, range, matrix, mode)
             .map_err(|error| OptimizeError::Encode(error.to_string()))?;
         Ok(Picture {
