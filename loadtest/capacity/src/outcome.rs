@@ -94,7 +94,9 @@ impl Wait {
 #[derive(Debug)]
 pub(crate) struct Episodes {
     limit: f64,
-    since: Option<f64>,
+    /// Since when the backlog and the CPU have needed more. One need may end as the other begins: that
+    /// is no long one.
+    since: [Option<f64>; 2],
     launched: Vec<f64>,
     serving: Vec<f64>,
     launch_noted: bool,
@@ -106,7 +108,7 @@ impl Episodes {
     pub(crate) fn new(limit: f64) -> Self {
         Self {
             limit,
-            since: None,
+            since: [None; 2],
             launched: Vec::new(),
             serving: Vec::new(),
             launch_noted: false,
@@ -114,22 +116,27 @@ impl Episodes {
         }
     }
 
-    /// Whether more capacity is needed at `now`; a need that ends by itself is no episode,
-    /// unless it lasted longer than the limit.
-    pub(crate) fn need(&mut self, now: f64, needed: bool) {
-        match (needed, self.since) {
-            (true, None) => {
-                self.since = Some(now);
-                self.launch_noted = false;
+    /// Whether the backlog and the CPU need more capacity at `now`; a need that ends by itself is no
+    /// episode, unless it lasted longer than the limit.
+    pub(crate) fn need(&mut self, now: f64, needed: [bool; 2]) {
+        if self.since == [None; 2] {
+            self.launch_noted = false;
+        }
+        for (since, needed) in self.since.iter_mut().zip(needed) {
+            match (needed, *since) {
+                (true, None) => *since = Some(now),
+                (false, Some(at)) if !self.launch_noted => {
+                    *since = None;
+                    self.never += usize::from(now - at > self.limit);
+                }
+                _ => {}
             }
-            (false, Some(_)) if !self.launch_noted => self.miss(now),
-            _ => {}
         }
     }
 
     /// An instance was added at `now`.
     pub(crate) fn launch(&mut self, now: f64) {
-        if let Some(since) = self.since
+        if let Some(since) = self.earliest()
             && !self.launch_noted
         {
             self.launched.push(now - since);
@@ -139,14 +146,20 @@ impl Episodes {
 
     /// An instance began to serve at `now`.
     pub(crate) fn serve(&mut self, now: f64) {
-        if let Some(since) = self.since.take() {
+        if let Some(since) = self.earliest() {
             self.serving.push(now - since);
         }
+        self.since = [None; 2];
+    }
+
+    fn earliest(&self) -> Option<f64> {
+        self.since.into_iter().flatten().reduce(f64::min)
     }
 
     /// What came of it until `now`.
     pub(crate) fn finish(mut self, now: f64) -> TimeToScale {
-        self.miss(now);
+        let missed = self.earliest().filter(|since| now - since > self.limit);
+        self.never += usize::from(missed.is_some() && !self.launch_noted);
         self.serving.sort_by(f64::total_cmp);
         let most = |times: &[f64]| times.iter().copied().reduce(f64::max);
         TimeToScale {
@@ -155,15 +168,6 @@ impl Episodes {
             serving_p50: (!self.serving.is_empty()).then(|| quantile(&self.serving, 0.5)),
             serving_max: most(&self.serving),
             never: self.never,
-        }
-    }
-
-    fn miss(&mut self, now: f64) {
-        if let Some(since) = self.since.take()
-            && !self.launch_noted
-            && now - since > self.limit
-        {
-            self.never += 1;
         }
     }
 }
@@ -195,11 +199,11 @@ mod tests {
     #[test]
     fn an_episode_runs_from_the_need_to_the_one_that_serves() {
         let mut episodes = Episodes::new(300.0);
-        episodes.need(10.0, true);
-        episodes.need(20.0, true);
+        episodes.need(10.0, [true, false]);
+        episodes.need(20.0, [true, false]);
         episodes.launch(100.0);
         episodes.launch(110.0);
-        episodes.need(120.0, false);
+        episodes.need(120.0, [false, false]);
         episodes.serve(160.0);
         let found = episodes.finish(1000.0);
         assert_eq!(
@@ -216,11 +220,27 @@ mod tests {
     #[test]
     fn a_need_that_nothing_meets_is_missed_after_the_limit() {
         let mut episodes = Episodes::new(300.0);
-        episodes.need(0.0, true);
-        episodes.need(200.0, false);
-        episodes.need(1000.0, true);
+        episodes.need(0.0, [true, false]);
+        episodes.need(200.0, [false, false]);
+        episodes.need(1000.0, [true, false]);
         let found = episodes.finish(1400.0);
         assert_eq!((found.episodes, found.never), (0, 1));
+    }
+
+    #[test]
+    fn a_need_that_ends_as_another_begins_is_two() {
+        let mut episodes = Episodes::new(300.0);
+        episodes.need(0.0, [false, true]);
+        episodes.need(200.0, [true, true]);
+        episodes.need(210.0, [true, false]);
+        episodes.launch(400.0);
+        episodes.serve(460.0);
+        let found = episodes.finish(1000.0);
+        assert_eq!(
+            (found.launched_max, found.serving_max),
+            (Some(200.0), Some(260.0))
+        );
+        assert_eq!((found.episodes, found.never), (1, 0));
     }
 
     #[test]

@@ -163,8 +163,9 @@ impl<'a> Simulation<'a> {
             self.now = at;
             self.handle(event);
             self.dispatch();
-            let need = self.desired < self.max() && (self.backlog_is_high() || self.cpu_needed);
-            self.episodes.need(self.now, need);
+            let may_grow = self.desired < self.max();
+            let needed = [self.backlog_is_high(), self.cpu_needed].map(|it| it && may_grow);
+            self.episodes.need(self.now, needed);
         }
         self.outcome(name)
     }
