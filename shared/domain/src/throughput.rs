@@ -104,6 +104,7 @@ mod tests {
         assert_eq!(wait(None, 0, Some(3.0), 5), Some(3.0), "at least that");
         assert_eq!(wait(Some(0.5), 0, None, 4), Some(8.0), "none was made");
     }
+
     #[test]
     fn a_wait_has_the_rest_of_a_pause() {
         let wait = |paused_seconds| {
